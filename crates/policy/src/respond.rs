@@ -1,0 +1,116 @@
+//! The only table from a reason to what the client sees: status, stable type, title, governing setting.
+//!
+//! Types are stable across releases; clients may switch on them. Titles may be reworded.
+
+use http::StatusCode;
+
+macro_rules! reasons {
+    ($( $(#[$doc:meta])* $name:ident = $slug:literal, $status:literal, $title:literal $(, $setting:literal)?; )*) => {
+        /// Why a request was refused.
+        #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+        pub enum Reason { $( $(#[$doc])* $name, )* }
+
+        impl Reason {
+            /// Every reason, in the order of the documentation.
+            pub const ALL: &[Self] = &[ $( Self::$name, )* ];
+
+            /// The last part of the problem type: a stable, lower-case name.
+            pub const fn slug(self) -> &'static str {
+                match self { $( Self::$name => $slug, )* }
+            }
+
+            /// The HTTP status it is answered with.
+            pub fn status(self) -> StatusCode {
+                let code = match self { $( Self::$name => $status, )* };
+                StatusCode::from_u16(code).expect("the table holds valid codes")
+            }
+
+            /// A short sentence, the same for every occurrence.
+            pub const fn title(self) -> &'static str {
+                match self { $( Self::$name => $title, )* }
+            }
+
+            /// The key in `plimsoll.toml` that governs this refusal, where one does.
+            pub const fn setting(self) -> Option<&'static str> {
+                match self { $( Self::$name => reasons!(@setting $($setting)?), )* }
+            }
+        }
+    };
+    (@setting) => { None };
+    (@setting $setting:literal) => { Some($setting) };
+}
+
+reasons! {
+    /// The request cannot be read without guessing where it ends (RFC 9112).
+    MalformedRequest = "malformed-request", 400, "The request is not valid HTTP";
+    /// A JSON body could not be parsed.
+    MalformedBody = "malformed-body", 400, "The body is not valid JSON";
+    /// No session, or one that is expired, forged or logged out.
+    SessionMissing = "session-missing", 401, "No valid session";
+    /// The admin listener wants a token.
+    TokenMissing = "token-missing", 401, "A valid admin token is needed", "admin.token";
+    /// The Host header names a place this listener is not.
+    HostNotAllowed = "host-not-allowed", 403, "This host name is not served here", "admin.hosts";
+    /// Nothing is served at this path.
+    NotFound = "not-found", 404, "Nothing is served here";
+    /// No route matches the request.
+    NoRoute = "no-route", 404, "No route matches this request", "route.match";
+    /// The path exists, the method does not.
+    MethodNotAllowed = "method-not-allowed", 405, "The method is not allowed here";
+    /// The client sent its head too slowly.
+    HeadTimeout = "head-timeout", 408, "The request head took too long", "gateway.timeouts.head";
+    /// The client stopped sending its body.
+    BodyTimeout = "body-timeout", 408, "The request body stopped arriving", "gateway.timeouts.body_idle";
+    /// The body is larger than allowed.
+    BodyTooLarge = "body-too-large", 413, "The request body is too large", "gateway.limits.body_bytes_max";
+    /// The request target is longer than allowed.
+    TargetTooLong = "target-too-long", 414, "The request target is too long", "gateway.limits.target_bytes_max";
+    /// The content type is not one this route reads.
+    UnsupportedMediaType = "unsupported-media-type", 415, "The content type is not supported";
+    /// The client expects what this server cannot promise.
+    ExpectationFailed = "expectation-failed", 417, "The expectation cannot be met";
+    /// The body is valid JSON with invalid contents; `errors` lists every fault.
+    InvalidContent = "invalid-content", 422, "The content is invalid";
+    /// The request head is larger than allowed.
+    HeadTooLarge = "head-too-large", 431, "The request head is too large", "gateway.limits.head_bytes_max";
+    /// A bug: details are in the log under the request id.
+    Internal = "internal", 500, "The server failed";
+    /// The method is unknown to this server.
+    NotImplemented = "not-implemented", 501, "The method is not implemented";
+    /// The instance broke off or answered with something that is not HTTP.
+    UpstreamFailed = "upstream-failed", 502, "The instance failed to answer";
+    /// The shared state cannot be reached.
+    StateUnavailable = "state-unavailable", 503, "The shared state is unavailable", "state.url";
+    /// No instance can take the request.
+    NoInstance = "no-instance", 503, "No instance is available";
+    /// The gateway holds as many connections as it may.
+    TooManyConnections = "too-many-connections", 503, "Too many connections", "gateway.limits.connections_max";
+    /// This instance is shutting down.
+    Draining = "draining", 503, "The instance is shutting down";
+    /// The instance did not begin its answer in time.
+    FirstByteTimeout = "first-byte-timeout", 504, "The instance took too long to answer", "gateway.timeouts.first_byte";
+    /// All attempts together took too long.
+    TotalTimeout = "total-timeout", 504, "The request took too long", "gateway.timeouts.total";
+    /// The request is in a version of HTTP that is not spoken here.
+    VersionNotSupported = "version-not-supported", 505, "The HTTP version is not supported";
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn slugs_are_unique_lower_case_words() {
+        let mut slugs: Vec<_> = Reason::ALL.iter().map(|reason| reason.slug()).collect();
+        assert!(slugs.iter().all(|slug| slug.bytes().all(|byte| byte.is_ascii_lowercase() || byte == b'-')));
+        slugs.sort_unstable();
+        let count = slugs.len();
+        slugs.dedup();
+        assert_eq!(slugs.len(), count);
+    }
+
+    #[test]
+    fn every_refusal_is_an_error_status() {
+        assert!(Reason::ALL.iter().all(|reason| reason.status().is_client_error() || reason.status().is_server_error()));
+    }
+}

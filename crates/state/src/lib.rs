@@ -1,0 +1,14 @@
+//! What instances share: one small interface and three backends behind it.
+//!
+//! | backend | reaches | url |
+//! |---|---|---|
+//! | [`memory`] | one process | `memory:` |
+//! | [`sqlite`] | the processes of one host | `sqlite:PATH` |
+//! | [`redis`] | many hosts | `redis://…`, `redis+sentinel://…`, `redis+cluster://…`, `redis+unix:///…` |
+
+mod backend;
+pub mod memory;
+pub mod redis;
+pub mod sqlite;
+
+pub use backend::{Backend, Error, Lock, Message, Result, State, Subscription, TokenBucket, Tokens, Value, Version};

@@ -1,0 +1,1 @@
+//! Runs instances: plans, starts, restarts and stops processes.

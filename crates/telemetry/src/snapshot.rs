@@ -1,0 +1,96 @@
+//! The running totals of a fleet at one moment. Counters only grow; readers compare two snapshots to get rates.
+
+use serde::{Deserialize, Serialize};
+
+use crate::histogram::HistogramCounts;
+
+/// Everything one plimsoll process knows about itself and its instances.
+#[derive(Clone, Debug, Default, Serialize, Deserialize)]
+pub struct Snapshot {
+    pub version: String,
+    pub pid: u32,
+    pub uptime_ms: u64,
+    /// Where clients reach the gateway.
+    pub public_url: String,
+    pub admin_url: String,
+    /// True from the moment the fleet was told to stop.
+    pub draining: bool,
+    pub edge: EdgeSnapshot,
+    pub instances: Vec<InstanceSnapshot>,
+}
+
+/// What happened at the edge, whichever instance served it.
+#[derive(Clone, Debug, Default, Serialize, Deserialize)]
+pub struct EdgeSnapshot {
+    pub connections: u64,
+    pub connections_total: u64,
+    pub in_flight: u64,
+    /// Answers sent to clients by status class: index 0 is 1xx (switched protocols), 4 is 5xx.
+    pub responses_total: [u64; 5],
+    pub latency: HistogramCounts,
+    /// Attempts beyond the first.
+    pub retries_total: u64,
+    /// Clients that left before their answer was complete.
+    pub client_gone_total: u64,
+    /// Refusals by reason; the names are `policy::Reason` slugs.
+    pub refusals_total: Vec<(String, u64)>,
+}
+
+/// One instance as the supervisor and the gateway see it together.
+#[derive(Clone, Debug, Default, Serialize, Deserialize)]
+pub struct InstanceSnapshot {
+    /// Its name, such as `api-1`.
+    pub id: String,
+    pub upstream: String,
+    pub address: String,
+    pub state: InstanceState,
+    /// Absent for an instance that somebody else runs.
+    pub pid: Option<u32>,
+    pub restarts_total: u64,
+    /// Since it was last started.
+    pub uptime_ms: Option<u64>,
+    pub in_flight: u64,
+    /// Complete answers by status class, as in [`EdgeSnapshot::responses_total`].
+    pub responses_total: [u64; 5],
+    /// Attempts that ended without an answer: refused, reset, timed out.
+    pub failures_total: u64,
+    pub ejections_total: u64,
+    /// From the attempt's start to the first byte of the answer.
+    pub latency: HistogramCounts,
+}
+
+/// Where an instance is in its life.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum InstanceState {
+    /// Started, not ready yet.
+    #[default]
+    Starting,
+    /// Takes traffic.
+    Ready,
+    /// Runs, but its readiness probe fails.
+    Unhealthy,
+    /// Runs, but too many attempts failed lately.
+    Ejected,
+    /// Finishes what it has and takes nothing new.
+    Draining,
+    /// Died; waits for its next start.
+    Backoff,
+    /// Gone for good.
+    Stopped,
+}
+
+impl InstanceState {
+    /// The word used in JSON, metrics and on screen.
+    pub const fn as_str(self) -> &'static str {
+        match self {
+            Self::Starting => "starting",
+            Self::Ready => "ready",
+            Self::Unhealthy => "unhealthy",
+            Self::Ejected => "ejected",
+            Self::Draining => "draining",
+            Self::Backoff => "backoff",
+            Self::Stopped => "stopped",
+        }
+    }
+}

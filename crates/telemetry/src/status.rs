@@ -1,0 +1,3 @@
+//! Rates and percentiles between two snapshots.
+#[derive(Debug)]
+pub struct Status;
