@@ -6,6 +6,8 @@ use std::time::Duration;
 use async_trait::async_trait;
 use bytes::Bytes;
 
+use crate::hub::Membership;
+
 /// A cheap handle on shared state; clones reach the same store.
 pub type State = Arc<dyn Backend>;
 
@@ -23,6 +25,12 @@ pub enum Error {
     /// The state URL cannot be used.
     #[error("state url `{url}`: {problem}")]
     Url { url: String, problem: String },
+}
+
+impl Error {
+    pub(crate) fn counter_overflow(key: &str) -> Self {
+        Self::Broken(format!("the counter `{key}` would leave the range of 64 bits"))
+    }
 }
 
 /// Changes with every write to its key, even after the key was deleted and made again.
@@ -71,18 +79,22 @@ pub enum Message {
 }
 
 /// A stream of messages from the moment of subscription on. Bounded; dropping it unsubscribes.
-pub struct Subscription(pub(crate) tokio::sync::mpsc::Receiver<Message>);
+pub struct Subscription {
+    pub(crate) receiver: tokio::sync::mpsc::Receiver<Message>,
+    pub(crate) _membership: Membership,
+}
 
 impl Subscription {
     /// The next message; `None` once the store has shut down.
     pub async fn next(&mut self) -> Option<Message> {
-        self.0.recv().await
+        self.receiver.recv().await
     }
 }
 
 /// Values with a time to live, counters, bounded lists, token buckets, channels and locks, shared by everyone on the same store.
 ///
-/// Keys are at most 512 bytes, values at most 1 MiB. Values, counters, lists and buckets are separate key spaces.
+/// Keys are at most 512 bytes, values at most 1 MiB, lists at most 10,000 items; whatever is larger is refused as [`Error::Broken`].
+/// Values, counters, lists, buckets, channels and locks are separate key spaces.
 /// Every call ends within the backend's time limit, with [`Error::Unavailable`] if it must.
 #[async_trait]
 pub trait Backend: Send + Sync + 'static {

@@ -1,0 +1,1 @@
+//! State of many hosts, in Redis or Valkey.

@@ -1,0 +1,1 @@
+//! State of the processes of one host, in one `SQLite` file.
