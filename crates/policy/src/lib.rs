@@ -6,12 +6,21 @@
 //! | [`refusal`] | how a refusal travels, and the `application/problem+json` it becomes |
 //! | [`request_id`] | which id names a request in headers, bodies and logs |
 //! | [`forwarded`] | who the client is behind trusted proxies, and what the next hop is told |
+//! | [`peer`] | who is at the other end of a connection, and whether its word counts |
+//! | [`access_log`] | what is written about a request once it is over |
+//! | [`catch_panic`] | what a bug in a handler costs |
+//! | [`service_stack`] | in which order a service wears these as tower layers |
 
+pub mod access_log;
+pub mod catch_panic;
 pub mod forwarded;
+pub mod peer;
 pub mod refusal;
 pub mod request_id;
 pub mod respond;
+pub mod service_stack;
 
+pub use peer::Peer;
 pub use refusal::Refusal;
 pub use request_id::RequestId;
 pub use respond::Reason;

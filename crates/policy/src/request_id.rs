@@ -2,6 +2,8 @@
 //!
 //! 26 characters of Crockford base32: 48 bits of milliseconds, then 80 random bits (the ULID layout), so ids sort by time.
 
+pub mod layer;
+
 use std::fmt;
 use std::time::{SystemTime, UNIX_EPOCH};
 

@@ -2,6 +2,8 @@
 //!
 //! Types are stable across releases; clients may switch on them. Titles may be reworded.
 
+pub mod layer;
+
 use http::StatusCode;
 
 macro_rules! reasons {
@@ -61,8 +63,12 @@ reasons! {
     HeadTimeout = "head-timeout", 408, "The request head took too long", "gateway.timeouts.head";
     /// The client stopped sending its body.
     BodyTimeout = "body-timeout", 408, "The request body stopped arriving", "gateway.timeouts.body_idle";
+    /// The content did not arrive in the time this call of the API waits.
+    ContentTimeout = "content-timeout", 408, "The content took too long to arrive";
     /// The body is larger than allowed.
     BodyTooLarge = "body-too-large", 413, "The request body is too large", "gateway.limits.body_bytes_max";
+    /// The content is larger than this call of the API reads.
+    ContentTooLarge = "content-too-large", 413, "The content is larger than this call reads";
     /// The request target is longer than allowed.
     TargetTooLong = "target-too-long", 414, "The request target is too long", "gateway.limits.target_bytes_max";
     /// The content type is not one this route reads.
