@@ -1,0 +1,169 @@
+//! A snapshot as Prometheus text (format 0.0.4).
+//!
+//! Written here because the numbers already exist as plain totals: a client library would keep a second copy of them in its own registry.
+//! The families are listed in [`family`]; `docs/metrics.md` prints the same list, and a test keeps the two equal.
+
+mod family;
+mod text;
+
+use std::time::Duration;
+
+use family::{CLASSES, Family, STATES};
+use text::Text;
+
+use crate::snapshot::{InstanceSnapshot, Snapshot};
+
+/// What `Content-Type` says about the text of [`render`].
+pub const CONTENT_TYPE: &str = "text/plain; version=0.0.4; charset=utf-8";
+
+/// The whole exposition. Nothing is kept between calls.
+///
+/// ```
+/// let text = plimsoll_telemetry::exposition::render(&plimsoll_telemetry::Snapshot::default());
+/// assert!(text.contains("plimsoll_http_requests_in_flight 0\n"));
+/// ```
+pub fn render(snapshot: &Snapshot) -> String {
+    let mut text = Text::default();
+    process(&mut text, snapshot);
+    edge(&mut text, snapshot);
+    instances(&mut text, &snapshot.instances);
+    text.into_string()
+}
+
+fn process(text: &mut Text, snapshot: &Snapshot) {
+    text.family(&family::BUILD_INFO).sample(&[("version", &snapshot.version)], 1);
+    text.family(&family::UPTIME).sample(&[], seconds(snapshot.uptime_ms));
+    text.family(&family::DRAINING).sample(&[], u8::from(snapshot.draining));
+}
+
+fn edge(text: &mut Text, snapshot: &Snapshot) {
+    let edge = &snapshot.edge;
+    text.family(&family::CONNECTIONS_OPEN).sample(&[], edge.connections);
+    text.family(&family::CONNECTIONS).sample(&[], edge.connections_total);
+    text.family(&family::IN_FLIGHT).sample(&[], edge.in_flight);
+    let mut requests = text.family(&family::REQUESTS);
+    for (class, count) in CLASSES.iter().zip(edge.responses_total) {
+        requests.sample(&[("code_class", class)], count);
+    }
+    text.family(&family::DURATION).histogram(&[], &edge.latency);
+    text.family(&family::RETRIES).sample(&[], edge.retries_total);
+    text.family(&family::CLIENT_GONE).sample(&[], edge.client_gone_total);
+    let mut refusals = text.family(&family::REFUSALS);
+    for (reason, count) in &edge.refusals_total {
+        refusals.sample(&[("reason", reason)], count);
+    }
+}
+
+/// How a plain number is read from an instance.
+type Number = fn(&InstanceSnapshot) -> u64;
+
+/// One family after the other, each with all instances: the format wants the samples of a family in one piece.
+fn instances(text: &mut Text, instances: &[InstanceSnapshot]) {
+    let mut state = text.family(&family::INSTANCE_STATE);
+    for instance in instances {
+        let [id, upstream] = labels(instance);
+        for candidate in STATES {
+            state.sample(&[id, upstream, ("state", candidate.as_str())], u8::from(candidate == instance.state));
+        }
+    }
+    let mut uptime = text.family(&family::INSTANCE_UPTIME);
+    for instance in instances {
+        if let Some(uptime_ms) = instance.uptime_ms {
+            uptime.sample(&labels(instance), seconds(uptime_ms));
+        }
+    }
+    let mut requests = text.family(&family::INSTANCE_REQUESTS);
+    for instance in instances {
+        let [id, upstream] = labels(instance);
+        for (class, count) in CLASSES.iter().zip(instance.responses_total) {
+            requests.sample(&[id, upstream, ("code_class", class)], count);
+        }
+    }
+    let mut duration = text.family(&family::INSTANCE_DURATION);
+    for instance in instances {
+        duration.histogram(&labels(instance), &instance.latency);
+    }
+    let plain: [(&'static Family, Number); 4] = [
+        (&family::INSTANCE_IN_FLIGHT, |instance| instance.in_flight),
+        (&family::INSTANCE_FAILURES, |instance| instance.failures_total),
+        (&family::INSTANCE_EJECTIONS, |instance| instance.ejections_total),
+        (&family::INSTANCE_RESTARTS, |instance| instance.restarts_total),
+    ];
+    for (family, value) in plain {
+        let mut samples = text.family(family);
+        for instance in instances {
+            samples.sample(&labels(instance), value(instance));
+        }
+    }
+}
+
+fn labels(instance: &InstanceSnapshot) -> [(&'static str, &str); 2] {
+    [("instance_id", &instance.id), ("upstream", &instance.upstream)]
+}
+
+fn seconds(ms: u64) -> f64 {
+    Duration::from_millis(ms).as_secs_f64()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::histogram::Histogram;
+    use crate::snapshot::InstanceState;
+
+    fn busy() -> Snapshot {
+        let latency = Histogram::default();
+        for ms in [1, 2, 3, 40, 700, 20_000] {
+            latency.record(Duration::from_millis(ms));
+        }
+        let mut snapshot = Snapshot { version: "1.2.3".into(), uptime_ms: 61_500, ..Snapshot::default() };
+        snapshot.edge.connections = 3;
+        snapshot.edge.connections_total = 9;
+        snapshot.edge.responses_total = [0, 4, 0, 1, 1];
+        snapshot.edge.latency = latency.counts();
+        snapshot.edge.refusals_total = vec![("no-instance".into(), 1)];
+        snapshot.instances.push(InstanceSnapshot {
+            id: "api-1".into(),
+            upstream: "app".into(),
+            state: InstanceState::Ready,
+            uptime_ms: Some(60_000),
+            responses_total: [0, 4, 0, 1, 0],
+            failures_total: 1,
+            latency: latency.counts(),
+            ..InstanceSnapshot::default()
+        });
+        snapshot
+    }
+
+    #[test]
+    fn a_busy_fleet_reads_like_this() {
+        insta::assert_snapshot!(render(&busy()));
+    }
+
+    #[test]
+    fn label_values_cannot_forge_a_line_and_are_cut() {
+        let mut snapshot = busy();
+        snapshot.instances[0].id = "a\"} 1\nplimsoll_fake{x=\"\\".into();
+        snapshot.instances[0].upstream = "é".repeat(500);
+        let text = render(&snapshot);
+        let line = text.lines().find(|line| line.starts_with("plimsoll_instance_restarts_total{")).unwrap();
+        let upstream = "é".repeat(family::LABEL_CHARS_MAX);
+        assert_eq!(
+            line,
+            format!(r#"plimsoll_instance_restarts_total{{instance_id="a\"}} 1\nplimsoll_fake{{x=\"\\",upstream="{upstream}"}} 0"#)
+        );
+        assert!(!text.lines().any(|line| line.starts_with("plimsoll_fake")));
+    }
+
+    #[test]
+    fn every_family_is_written_once_and_documented() {
+        let text = render(&busy());
+        let written: Vec<_> = text.lines().filter_map(|line| line.strip_prefix("# TYPE ")?.split(' ').next()).collect();
+        let listed: Vec<_> = family::ALL.iter().map(|family| family.name).collect();
+        assert_eq!(written, listed);
+
+        let page = include_str!("../../../docs/metrics.md");
+        let table = family::markdown_table();
+        assert!(page.contains(&table), "docs/metrics.md must hold this table:\n{table}");
+    }
+}
