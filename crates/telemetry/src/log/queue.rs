@@ -177,7 +177,8 @@ mod tests {
         let (release, go) = sync_channel(1);
         let written = Arc::new(Mutex::new(Vec::new()));
         let (lines, guard) = start(Stuck { go: Some(go), written: Arc::clone(&written) }, Format::Json).unwrap();
-        let sent = LINES_MAX as u64 * 3;
+        // More than the queue and the batch in the thread's hand can hold.
+        let sent = LINES_MAX as u64 * 4;
         for number in 0..sent {
             (&lines).write_all(format!("{{\"number\":{number}}}\n").as_bytes()).unwrap();
         }
