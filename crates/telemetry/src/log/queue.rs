@@ -5,7 +5,7 @@
 
 use std::io::{self, Write};
 use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, AtomicU64, Ordering::Relaxed};
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering::Acquire, Ordering::Relaxed, Ordering::Release};
 use std::sync::mpsc::{Receiver, SyncSender, sync_channel};
 use std::time::{Duration, SystemTime};
 
@@ -67,7 +67,7 @@ impl Guard {
 
 impl Drop for Guard {
     fn drop(&mut self) {
-        self.lines.shared.closing.store(true, Relaxed);
+        self.lines.shared.closing.store(true, Release);
         // An empty line only wakes the thread; if the queue is full it is awake anyway.
         let _ = self.lines.queue.try_send(Vec::new());
         let _ = self.done.recv_timeout(FLUSH_TIME_MAX);
@@ -107,21 +107,26 @@ struct Thread<W> {
 
 impl<W: Write> Thread<W> {
     fn run(mut self) {
-        while let Ok(mut batch) = self.lines.recv() {
-            let mut empty = false;
-            while batch.len() < BATCH_BYTES && !empty {
-                match self.lines.try_recv() {
-                    Ok(line) => batch.extend(line),
-                    Err(_) => empty = true,
+        while let Ok(line) = self.lines.recv() {
+            self.write_with_followers(line);
+            // Read after the line was taken: whoever closes does so before the line that wakes this thread.
+            if self.shared.closing.load(Acquire) {
+                while let Ok(line) = self.lines.try_recv() {
+                    self.write_with_followers(line);
                 }
-            }
-            self.report_dropped(&mut batch);
-            // Standard error is where a failure would be reported: if it is gone, there is nobody to tell.
-            let _ = self.output.write_all(&batch);
-            if empty && self.shared.closing.load(Relaxed) {
                 return;
             }
         }
+    }
+
+    fn write_with_followers(&mut self, mut batch: Vec<u8>) {
+        while batch.len() < BATCH_BYTES {
+            let Ok(line) = self.lines.try_recv() else { break };
+            batch.extend(line);
+        }
+        self.report_dropped(&mut batch);
+        // Standard error is where a failure would be reported: if it is gone, there is nobody to tell.
+        let _ = self.output.write_all(&batch);
     }
 
     fn report_dropped(&mut self, batch: &mut Vec<u8>) {
