@@ -1,0 +1,57 @@
+//! `cargo xtask bench`: CPU time per request against other servers, on this machine, in one run.
+//!
+//! A workload (`proxy`) says which servers compete and what is asked of them. The rest is shared: `server` starts and ends a
+//! candidate, `processor` reads what it spent, `load` asks, `rounds` interleaves, `summary` condenses, `record` writes it all down.
+
+mod event_loop;
+mod instructions;
+mod load;
+mod machine;
+mod processor;
+mod proxy;
+mod record;
+mod rounds;
+mod server;
+mod summary;
+
+use anyhow::Result;
+use clap::{Args, Subcommand};
+
+#[derive(Subcommand)]
+pub(crate) enum Workload {
+    /// A 1 KiB GET through a reverse proxy, HTTP/1.1 kept alive on both sides.
+    Proxy(Options),
+    /// Answer 1 KiB to anything: the cheap origin behind every candidate.
+    #[command(hide = true)]
+    Origin { port: u16 },
+    /// Copy bytes both ways and look at none: the floor under every proxy.
+    #[command(hide = true)]
+    Relay { port: u16, origin: u16 },
+}
+
+#[derive(Args)]
+pub(crate) struct Options {
+    /// Measured runs of each candidate.
+    #[arg(long, default_value_t = 9, value_parser = clap::value_parser!(u32).range(1..))]
+    samples: u32,
+    /// Length of one run.
+    #[arg(long, default_value_t = 2, value_parser = clap::value_parser!(u32).range(1..=60))]
+    seconds: u32,
+    /// Candidates, separated by commas; all when left out. The first one named is what the others are compared with.
+    #[arg(long, value_delimiter = ',')]
+    only: Vec<String>,
+    /// Count user instructions per request under valgrind as well; slow, but the same on every run.
+    #[arg(long)]
+    instructions: bool,
+    /// Print the result and write nothing.
+    #[arg(long)]
+    dry_run: bool,
+}
+
+pub(crate) fn run(workload: Workload) -> Result<()> {
+    match workload {
+        Workload::Proxy(options) => proxy::run(&options),
+        Workload::Origin { port } => event_loop::serve_origin(port),
+        Workload::Relay { port, origin } => event_loop::serve_relay(port, origin),
+    }
+}

@@ -1,0 +1,129 @@
+//! A server under measurement: started on one core in a directory of its own, ended with everything it started.
+
+use std::fs::File;
+use std::path::Path;
+use std::process::{Child, Command, Stdio};
+use std::time::{Duration, Instant};
+
+use anyhow::{Context, Result, bail};
+use rustix::process::{Pid, Signal, kill_process};
+
+use super::{load, processor};
+use crate::workspace;
+
+/// The core of whatever is measured.
+pub(super) const MEASURED_CORE: usize = 0;
+/// The core that load generator and origin share.
+pub(super) const LOAD_CORE: usize = 1;
+
+const READY_WITHIN: Duration = Duration::from_mins(1);
+const STOPPED_WITHIN: Duration = Duration::from_secs(30);
+const POLL_EVERY: Duration = Duration::from_millis(20);
+
+/// A running server, killed with its descendants on drop.
+pub(super) struct Server {
+    pub name: &'static str,
+    pub port: u16,
+    child: Child,
+    directory: tempfile::TempDir,
+}
+
+/// What to start, where.
+pub(super) struct Recipe<'a> {
+    pub name: &'static str,
+    pub port: u16,
+    pub core: usize,
+    /// Program and arguments; `{directory}` has been filled in already.
+    pub words: Vec<String>,
+    pub directory: tempfile::TempDir,
+    /// Words to put before the program, such as valgrind's.
+    pub under: &'a [String],
+}
+
+impl Server {
+    /// Starts it and returns once it gives the answer that the load will count.
+    pub(super) fn start(recipe: Recipe<'_>) -> Result<Self> {
+        let Recipe { name, port, core, words, directory, under } = recipe;
+        let log = File::create(directory.path().join("log")).context("cannot create a log")?;
+        // The server ends with this process, however that ends, and never leaves its core.
+        let mut command = Command::new("setpriv");
+        command.args(["--pdeathsig", "TERM", "taskset", "--cpu-list", &core.to_string()]).args(under).args(&words);
+        command.current_dir(directory.path()).stdin(Stdio::null()).stdout(log.try_clone()?).stderr(log);
+        let child = command.spawn().with_context(|| format!("cannot start {name}"))?;
+        let mut server = Self { name, port, child, directory };
+        server.wait_until_ready()?;
+        Ok(server)
+    }
+
+    pub(super) fn process_id(&self) -> u32 {
+        self.child.id()
+    }
+
+    /// Asks it to end, and waits: a tool that it runs under writes its result then.
+    pub(super) fn stop(&mut self) -> Result<()> {
+        kill_process(pid(self.child.id()), Signal::TERM).with_context(|| format!("cannot stop {}", self.name))?;
+        let asked = Instant::now();
+        while self.child.try_wait()?.is_none() {
+            if asked.elapsed() > STOPPED_WITHIN {
+                bail!("{} did not stop within {STOPPED_WITHIN:?}", self.name);
+            }
+            pause();
+        }
+        Ok(())
+    }
+
+    fn wait_until_ready(&mut self) -> Result<()> {
+        let started = Instant::now();
+        loop {
+            let Err(reason) = load::probe(self.port) else { return Ok(()) };
+            if let Some(status) = self.child.try_wait()? {
+                bail!("{} ended at once ({status}):\n{}", self.name, self.log());
+            }
+            if started.elapsed() > READY_WITHIN {
+                bail!("{} gave no right answer within {READY_WITHIN:?} ({reason:#}):\n{}", self.name, self.log());
+            }
+            pause();
+        }
+    }
+
+    fn log(&self) -> String {
+        std::fs::read_to_string(self.directory.path().join("log")).unwrap_or_default()
+    }
+}
+
+impl Drop for Server {
+    fn drop(&mut self) {
+        for process in processor::tree(self.child.id()).unwrap_or_default() {
+            // Gone already is as good as killed.
+            let _ = kill_process(pid(process), Signal::KILL);
+        }
+        let _ = self.child.wait();
+    }
+}
+
+/// A port that nobody listens on now. Another program could take it before the server does; then the server says so.
+pub(super) fn free_port() -> Result<u16> {
+    let listener = std::net::TcpListener::bind("127.0.0.1:0").context("no free port")?;
+    Ok(listener.local_addr()?.port())
+}
+
+/// A configuration from `bench/peers` with its places filled in, written into `directory`.
+pub(super) fn write_config(directory: &Path, template: &str, places: &[(&str, String)]) -> Result<String> {
+    let path = workspace::root().join("bench/peers").join(template);
+    let mut text = std::fs::read_to_string(&path).with_context(|| format!("cannot read {}", path.display()))?;
+    for (place, value) in places {
+        text = text.replace(&format!("{{{place}}}"), value);
+    }
+    let written = directory.join(template);
+    std::fs::write(&written, text).with_context(|| format!("cannot write {}", written.display()))?;
+    Ok(written.display().to_string())
+}
+
+fn pid(process: u32) -> Pid {
+    Pid::from_raw(process.cast_signed()).expect("a running process has an id above zero")
+}
+
+#[expect(clippy::disallowed_methods, reason = "there is no runtime here to block, and no event to wait for")]
+fn pause() {
+    std::thread::sleep(POLL_EVERY);
+}
