@@ -62,7 +62,9 @@ impl Hub {
 
     pub(crate) fn deliver(&self, channel: &str, bytes: &Bytes) {
         if let Some(subscribers) = self.rooms().channels.get_mut(channel) {
-            subscribers.iter_mut().for_each(|subscriber| subscriber.send(bytes));
+            for subscriber in subscribers {
+                subscriber.send(bytes);
+            }
         }
     }
 

@@ -1,9 +1,11 @@
 //! From a URL to a store.
 
+use std::path::PathBuf;
 use std::sync::Arc;
 
 use crate::backend::{Error, Result, State};
 use crate::memory::Memory;
+use crate::sqlite::Sqlite;
 
 /// Opens the store that `url` names (the table in the crate's documentation lists the forms).
 ///
@@ -12,11 +14,22 @@ pub async fn open(url: &str) -> Result<State> {
     let (scheme, rest) = url.split_once(':').unwrap_or((url, ""));
     match scheme {
         "memory" if rest.is_empty() => Ok(Arc::new(Memory::default())),
+        "sqlite" => Ok(Arc::new(Sqlite::open(&sqlite_path(url, rest)?).await?)),
         "memory" => Err(unusable(url, "`memory:` takes nothing after the colon")),
         _ => Err(unusable(
             url,
             "use `memory:`, `sqlite:PATH`, `redis://HOST:PORT`, `redis+sentinel://…`, `redis+cluster://…` or `redis+unix:///PATH`",
         )),
+    }
+}
+
+/// `sqlite:PATH`; the slashes of `sqlite:///absolute` are a habit from elsewhere and accepted.
+fn sqlite_path(url: &str, rest: &str) -> Result<PathBuf> {
+    let path = rest.strip_prefix("//").unwrap_or(rest);
+    match path {
+        "" => Err(unusable(url, "name a file after `sqlite:`")),
+        ":memory:" => Err(unusable(url, "use `memory:` for state that is not kept")),
+        path => Ok(path.into()),
     }
 }
 
