@@ -1,2 +1,22 @@
-//! The one binary.
-fn main() {}
+//! The one binary: reads the command line and hands over to a verb.
+#![allow(unreachable_pub, reason = "a binary exports nothing: `pub` means visible to the other modules")]
+
+mod cli;
+mod config;
+mod report;
+mod verbs;
+
+use std::process::ExitCode;
+
+use clap::Parser;
+
+#[global_allocator]
+static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
+
+fn main() -> ExitCode {
+    let cli = cli::Cli::parse();
+    match verbs::dispatch(cli, &config::Environment::of_process()) {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(failure) => verbs::report(&failure),
+    }
+}

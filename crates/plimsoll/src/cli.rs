@@ -1,0 +1,186 @@
+//! The command line: verbs, flags and the words that explain them.
+//!
+//! Flags that set a setting are made from its definition, so their help, default and parser cannot differ from the file's.
+#![allow(clippy::doc_markdown, reason = "doc comments are the text of --help, where backticks are noise")]
+
+mod flags;
+
+use std::ffi::OsString;
+use std::path::PathBuf;
+
+use clap::{Parser, Subcommand, ValueEnum};
+
+pub use flags::SettingFlags;
+
+#[derive(Debug, Parser)]
+#[command(
+    name = "plimsoll",
+    version,
+    about = "Puts any HTTP API behind an edge that never drops a request",
+    after_help = "Examples:
+  plimsoll                                      the demo: edge, three instances, dashboard
+  plimsoll run -- uvicorn app:app               the same for your own server
+  plimsoll run --instances 4 -- node server.js
+  plimsoll gateway --config plimsoll.toml       only the edge, in front of servers you run
+  plimsoll status                               how the fleet is doing
+
+Without a verb it is `up`. Each flag has a variable: --admin-port is PLIMSOLL_ADMIN_PORT.",
+    args_conflicts_with_subcommands = true,
+    disable_help_subcommand = true,
+    max_term_width = 100
+)]
+pub struct Cli {
+    #[command(subcommand)]
+    pub verb: Option<Verb>,
+    #[command(flatten)]
+    pub up: UpArgs,
+}
+
+#[derive(Debug, Subcommand)]
+pub enum Verb {
+    /// Start the demo: edge, instances of the reference API, dashboard
+    #[command(after_help = "Examples:
+  plimsoll up
+  plimsoll up --instances 5 --port 9000
+
+Nothing to set up: state is kept in SQLite under the data directory. Stop with Ctrl-C: requests in flight finish first.")]
+    Up(UpArgs),
+    /// Start your own server behind the edge, several times
+    #[command(
+        override_usage = "plimsoll run [OPTIONS] -- COMMAND...",
+        after_help = "Examples:
+  plimsoll run -- uvicorn app:app
+  plimsoll run --instances 4 --ready-path /health -- node server.js
+  plimsoll run -- ./server --listen 127.0.0.1:{port}
+  plimsoll run -- gunicorn app:app --bind unix:{socket}
+
+Each instance gets a port of its own in PORT, and wherever {port} stands; {socket} stands for a Unix socket instead.
+uvicorn, gunicorn, granian and flask need neither. PLIMSOLL_INSTANCE is the instance's name."
+    )]
+    Run(RunArgs),
+    /// Start the edge alone, in front of servers you run
+    #[command(after_help = "Examples:
+  plimsoll gateway
+  plimsoll gateway --config edge.toml --port 80
+
+The servers are in plimsoll.toml:
+  [[upstream]]
+  name = \"origin\"
+  servers = [\"http://127.0.0.1:9000\", \"unix:/run/app.sock\"]
+
+  [[route]]
+  match = \"/*\"
+  upstream = \"origin\"")]
+    Gateway(GatewayArgs),
+    /// Serve one instance of the reference API
+    #[command(after_help = "Example:
+  PORT=9000 plimsoll serve
+
+Configured by its environment alone, as an instance is: PORT, PLIMSOLL_INSTANCE, PLIMSOLL__STATE__URL, PLIMSOLL__SERVICE__SESSION_KEYS.")]
+    Serve,
+    /// Show how the running fleet is doing
+    #[command(after_help = "Examples:
+  plimsoll status
+  plimsoll status --json --data-dir /var/lib/plimsoll")]
+    Status(StatusArgs),
+    /// Find every mistake in the configuration
+    #[command(after_help = "Examples:
+  plimsoll check
+  plimsoll check edge.toml --json
+
+Exit code 0 means that a start would accept it; 2 means that it has mistakes, all of which are shown.")]
+    Check(CheckArgs),
+    /// Show every value in force and where it was set
+    #[command(after_help = "Examples:
+  plimsoll explain
+  plimsoll explain gateway.timeouts.head
+  plimsoll explain gateway.timeouts --json
+  plimsoll explain --port 9000
+  plimsoll explain --reference toml > plimsoll.toml")]
+    Explain(ExplainArgs),
+    /// Runs a command so that it dies with its parent. Called by plimsoll itself.
+    #[command(name = "__exec", hide = true)]
+    Exec(InnerArgs),
+    /// Kills what a fleet leaves behind. Called by plimsoll itself.
+    #[command(name = "__guard", hide = true)]
+    Guard(InnerArgs),
+}
+
+#[derive(Debug, clap::Args)]
+pub struct UpArgs {
+    #[command(flatten)]
+    pub settings: SettingFlags,
+}
+
+#[derive(Debug, clap::Args)]
+pub struct RunArgs {
+    #[command(flatten)]
+    pub settings: SettingFlags,
+    /// Path that answers 2xx when an instance can take traffic; without it a TCP connect is enough
+    #[arg(long, value_name = "PATH")]
+    pub ready_path: Option<String>,
+    /// What instances are called: NAME-1, NAME-2 and so on
+    #[arg(long, value_name = "NAME", default_value = "api")]
+    pub name: String,
+    /// The command that starts one instance, with its arguments
+    #[arg(value_name = "COMMAND", trailing_var_arg = true)]
+    pub command: Vec<OsString>,
+}
+
+#[derive(Debug, clap::Args)]
+pub struct GatewayArgs {
+    #[command(flatten)]
+    pub settings: SettingFlags,
+}
+
+#[derive(Debug, clap::Args)]
+pub struct StatusArgs {
+    /// Directory the fleet was started with [default: .plimsoll] [env: PLIMSOLL_DATA_DIR]
+    #[arg(long, value_name = "DIR")]
+    pub data_dir: Option<String>,
+    /// File the fleet was started with [default: plimsoll.toml, if there] [env: PLIMSOLL_CONFIG]
+    #[arg(long, value_name = "FILE")]
+    pub config: Option<PathBuf>,
+    /// Print JSON
+    #[arg(long)]
+    pub json: bool,
+}
+
+#[derive(Debug, clap::Args)]
+pub struct CheckArgs {
+    /// File to check [default: plimsoll.toml, if there] [env: PLIMSOLL_CONFIG]
+    #[arg(value_name = "FILE")]
+    pub file: Option<PathBuf>,
+    /// Print JSON
+    #[arg(long)]
+    pub json: bool,
+}
+
+#[derive(Debug, clap::Args)]
+pub struct ExplainArgs {
+    /// A setting or a table, such as gateway.timeouts.head; without it, everything
+    #[arg(value_name = "KEY")]
+    pub key: Option<String>,
+    #[command(flatten)]
+    pub settings: SettingFlags,
+    /// Print JSON
+    #[arg(long, conflicts_with = "reference")]
+    pub json: bool,
+    /// Print all settings with their defaults and documentation instead
+    #[arg(long, value_name = "FORMAT", conflicts_with = "key")]
+    pub reference: Option<Reference>,
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
+pub enum Reference {
+    /// A plimsoll.toml with every default commented out
+    Toml,
+    /// A page to read
+    Markdown,
+}
+
+#[derive(Debug, clap::Args)]
+pub struct InnerArgs {
+    #[arg(value_name = "WORD", trailing_var_arg = true, allow_hyphen_values = true)]
+    pub words: Vec<OsString>,
+}

@@ -1,0 +1,122 @@
+//! The settings: what they are, where they come from, and what is wrong with them.
+//!
+//! | module | holds |
+//! |---|---|
+//! | [`settings`], [`upstream`], [`route`] | every setting, defined once: type, default, bounds, documentation |
+//! | [`table`] | the form in which they are defined |
+//! | [`shape`], [`raw`] | how kinds of values are read, bounded and printed |
+//! | [`file`], [`environment`] | the layers; flags come last |
+//! | [`coherence`] | what must hold between settings |
+//! | [`mistake`], [`source`], [`suggest`] | mistakes with file, line, column, caret and hint |
+//! | [`reference`] | `plimsoll.toml` and `docs/configuration.md`, written from the definitions |
+//!
+//! The strongest layer wins: flag, the flag's variable (`PLIMSOLL_PORT`), `PLIMSOLL__SECTION__KEY`, file, default.
+
+mod coherence;
+mod draft;
+mod environment;
+mod file;
+mod mistake;
+mod raw;
+mod reference;
+mod route;
+mod settings;
+mod shape;
+mod source;
+mod suggest;
+mod table;
+mod upstream;
+
+use std::collections::BTreeMap;
+use std::path::{Path, PathBuf};
+
+pub use environment::{Environment, fields};
+pub use mistake::Mistake;
+pub use reference::{as_markdown, as_toml};
+pub use route::Route;
+pub use settings::{Settings, TABLES};
+pub use source::Place;
+pub use suggest::closest;
+pub use table::{Field, Table};
+pub use upstream::Upstream;
+
+use draft::{Draft, Entry};
+use source::Kind;
+
+/// The file that is read from the working directory when none is named.
+pub const FILE_NAME: &str = "plimsoll.toml";
+/// The twin of `--config`.
+pub const FILE_VARIABLE: &str = "PLIMSOLL_CONFIG";
+
+/// What the command line says about settings.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Flags {
+    /// `--config FILE`
+    pub config: Option<PathBuf>,
+    /// Long flags without their dashes, and their values.
+    pub values: Vec<(&'static str, String)>,
+}
+
+/// Settings that hold together, and where each of them was written.
+#[derive(Debug)]
+pub struct Loaded {
+    pub settings: Settings,
+    /// The file that was read, if there is one.
+    pub file: Option<PathBuf>,
+    /// Settings that are not listed are at their default.
+    pub origins: BTreeMap<&'static str, Place>,
+    /// The places of [`Settings::upstreams`] and [`Settings::routes`].
+    pub upstream_places: Vec<Place>,
+    pub route_places: Vec<Place>,
+    pub warnings: Vec<Mistake>,
+}
+
+/// Everything that is wrong, at least one error among it.
+#[derive(Debug)]
+pub struct Mistakes(pub Vec<Mistake>);
+
+/// Reads all layers and reports every mistake in any of them.
+pub fn load(flags: &Flags, environment: &Environment) -> Result<Loaded, Mistakes> {
+    let mut draft = Draft::default();
+    let file = choose_file(flags, environment);
+    if let Some(path) = &file {
+        match file::open(path) {
+            Ok(text) => drop(file::read(&path.display().to_string(), &text, &mut draft)),
+            Err(mistake) => draft.mistakes.push(mistake),
+        }
+    }
+    environment::read_nested(environment, &mut draft);
+    environment::read_twins(environment, &mut draft);
+    for (flag, value) in &flags.values {
+        let field = fields().find(|field| field.flag == Some(flag)).expect("flags are made from fields");
+        environment::assign(field, Kind::Flag, &format!("--{flag}"), value, &mut draft);
+    }
+    coherence::check(&mut draft);
+    finish(draft, file)
+}
+
+/// The file that was asked for, or the one in the working directory if there is one.
+fn choose_file(flags: &Flags, environment: &Environment) -> Option<PathBuf> {
+    let named = flags.config.clone().or_else(|| environment.get(FILE_VARIABLE).map(PathBuf::from));
+    named.or_else(|| Path::new(FILE_NAME).exists().then(|| FILE_NAME.into()))
+}
+
+fn finish(draft: Draft, file: Option<PathBuf>) -> Result<Loaded, Mistakes> {
+    let Draft { mut settings, origins, upstreams, routes, mut mistakes, .. } = draft;
+    mistakes.sort_by_key(Mistake::order);
+    if mistakes.iter().any(Mistake::is_error) {
+        return Err(Mistakes(mistakes));
+    }
+    let (upstreams, upstream_places) = split(upstreams);
+    let (routes, route_places) = split(routes);
+    settings.upstreams = upstreams;
+    settings.routes = routes;
+    Ok(Loaded { settings, file, origins, upstream_places, route_places, warnings: mistakes })
+}
+
+fn split<T>(entries: Vec<Entry<T>>) -> (Vec<T>, Vec<Place>) {
+    entries.into_iter().map(|entry| (entry.value, entry.place)).unzip()
+}
+
+#[cfg(test)]
+mod tests;

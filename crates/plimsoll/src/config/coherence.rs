@@ -1,0 +1,250 @@
+//! What must hold between settings that are each fine alone.
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::net::IpAddr;
+
+use super::draft::{Draft, Entry};
+use super::mistake::{Mistake, Severity};
+use super::route::Route;
+use super::settings::Balance;
+use super::shape::HashOn;
+use super::source::Place;
+use super::suggest;
+use super::upstream::Upstream;
+
+/// Adds a mistake for each thing that does not fit together.
+pub fn check(draft: &mut Draft) {
+    let mut found = Vec::new();
+    let mut rules = Rules { draft, found: &mut found };
+    rules.listeners();
+    rules.timeouts();
+    rules.limits();
+    rules.balance();
+    rules.fleet();
+    rules.state();
+    rules.upstreams();
+    rules.routes();
+    draft.mistakes.append(&mut found);
+}
+
+struct Rules<'a> {
+    draft: &'a Draft,
+    found: &'a mut Vec<Mistake>,
+}
+
+impl Rules<'_> {
+    /// Blames the first of these settings that somebody wrote. Silent if one of them could not be read.
+    fn blame(&mut self, severity: Severity, paths: &[&str], message: &str, hint: &str) {
+        if paths.iter().any(|path| self.draft.faulty.contains(path)) {
+            return;
+        }
+        let place = paths.iter().find_map(|path| self.draft.origins.get(path)).cloned();
+        self.at(severity, place, message, hint);
+    }
+
+    fn at(&mut self, severity: Severity, place: Option<Place>, message: impl Into<String>, hint: impl Into<String>) {
+        self.found.push(Mistake { severity, message: message.into(), place, hint: Some(hint.into()) });
+    }
+
+    fn listeners(&mut self) {
+        let (gateway, admin) = (&self.draft.settings.gateway, &self.draft.settings.admin);
+        if gateway.port == admin.port && gateway.port != 0 && overlap(gateway.bind, admin.bind) {
+            let paths = ["admin.port", "gateway.port", "admin.bind", "gateway.bind"];
+            self.blame(
+                Severity::Error,
+                &paths,
+                "the gateway and the operator's listener cannot share a port",
+                "give one of them another port, or 0 for any free one",
+            );
+        }
+        if !admin.bind.is_loopback() && admin.token.is_empty() {
+            let message = "the operator's listener would be open to everybody who can reach this address";
+            self.blame(Severity::Error, &["admin.bind", "admin.token"], message, "set admin.token, or bind it to 127.0.0.1");
+        }
+    }
+
+    fn timeouts(&mut self) {
+        let timeouts = &self.draft.settings.gateway.timeouts;
+        let path = |name| format!("gateway.timeouts.{name}");
+        let (total, connect, first_byte) = (path("total"), path("connect"), path("first_byte"));
+        if timeouts.total < timeouts.connect {
+            let message = "gateway.timeouts.total is shorter than connect: requests would be given up before an attempt can fail";
+            self.blame(Severity::Error, &[&total, &connect], message, "total covers all attempts: make it longer, or connect shorter");
+        }
+        if timeouts.total < timeouts.first_byte {
+            let message =
+                "gateway.timeouts.total is shorter than first_byte, which can then never strike: a slow instance is not tried elsewhere";
+            self.blame(
+                Severity::Warning,
+                &[&total, &first_byte],
+                message,
+                "make first_byte a third of total to leave room for other attempts",
+            );
+        }
+        if timeouts.write_idle > timeouts.stream_idle {
+            let message = "gateway.timeouts.write_idle is longer than stream_idle, which strikes first";
+            self.blame(Severity::Warning, &[&path("write_idle"), &path("stream_idle")], message, "make write_idle the shorter one");
+        }
+        let health = &self.draft.settings.gateway.health;
+        if health.timeout > health.interval {
+            let message = "gateway.health.timeout is longer than interval: a probe that hangs delays the next ones";
+            self.blame(
+                Severity::Warning,
+                &["gateway.health.timeout", "gateway.health.interval"],
+                message,
+                "make timeout at most as long as interval",
+            );
+        }
+        let ejection = &self.draft.settings.gateway.ejection;
+        if ejection.base > ejection.max {
+            let message = "gateway.ejection.base is longer than max: the first ejection would outlast the longest";
+            self.blame(Severity::Error, &["gateway.ejection.base", "gateway.ejection.max"], message, "make base the shorter one");
+        }
+    }
+
+    fn limits(&mut self) {
+        let (limits, retry) = (&self.draft.settings.gateway.limits, &self.draft.settings.gateway.retry);
+        if limits.target_bytes_max > limits.head_bytes_max {
+            let message = "gateway.limits.target_bytes_max is larger than head_bytes_max: the target is part of the head, so long ones are answered 431, not 414";
+            let paths = ["gateway.limits.target_bytes_max", "gateway.limits.head_bytes_max"];
+            self.blame(Severity::Warning, &paths, message, "make the head the larger one");
+        }
+        if retry.attempts_max == 1 && self.draft.origins.contains_key("gateway.retry.replay_bytes_max") {
+            let message = "gateway.retry.replay_bytes_max has no effect while attempts_max is 1";
+            self.blame(
+                Severity::Warning,
+                &["gateway.retry.replay_bytes_max", "gateway.retry.attempts_max"],
+                message,
+                "leave it out, or allow a second attempt",
+            );
+        }
+    }
+
+    fn balance(&mut self) {
+        let gateway = &self.draft.settings.gateway;
+        let own = self.draft.upstreams.iter().find(|entry| entry.value.balance == Some(Balance::ConsistentHash));
+        let hashes = gateway.balance == Balance::ConsistentHash || own.is_some();
+        if hashes && gateway.hash_on == HashOn::ClientIp {
+            let place = own.and_then(|entry| entry.field("balance")).or_else(|| self.draft.origins.get("gateway.balance")).cloned();
+            let message = "consistent_hash on client_ip sends everybody behind one NAT to one instance, and state kept there is lost when that instance dies";
+            self.at(
+                Severity::Warning,
+                place,
+                message,
+                "hash on a header or a cookie: hash_on = \"cookie:NAME\"; or keep state where all instances see it and use p2c_ewma",
+            );
+        }
+        if !hashes && gateway.hash_on != HashOn::ClientIp {
+            let message = "gateway.hash_on has no effect: nothing balances by consistent_hash";
+            self.blame(
+                Severity::Warning,
+                &["gateway.hash_on", "gateway.balance"],
+                message,
+                "set balance = \"consistent_hash\", or leave hash_on out",
+            );
+        }
+    }
+
+    fn fleet(&mut self) {
+        let fleet = &self.draft.settings.fleet;
+        if fleet.backoff_initial > fleet.backoff_max {
+            let message = "fleet.backoff_initial is longer than backoff_max: the first wait would outlast the longest";
+            self.blame(Severity::Error, &["fleet.backoff_initial", "fleet.backoff_max"], message, "make backoff_initial the shorter one");
+        }
+    }
+
+    fn state(&mut self) {
+        if self.draft.settings.state.url.starts_with("memory:") {
+            let message = "memory is not shared between processes: every instance would have its own sessions";
+            self.blame(Severity::Warning, &["state.url"], message, "leave state.url empty for SQLite, or use redis:// for several hosts");
+        }
+        let keys = &self.draft.settings.service.session_keys;
+        if keys.iter().enumerate().any(|(index, key)| keys[..index].contains(key)) {
+            self.blame(Severity::Warning, &["service.session_keys"], "a key stands twice in service.session_keys", "remove the second one");
+        }
+    }
+
+    fn upstreams(&mut self) {
+        let mut lines: BTreeMap<&str, usize> = BTreeMap::new();
+        for entry in &self.draft.upstreams {
+            let upstream = &entry.value;
+            if let Some(place) = entry.field("name") {
+                if let Some(line) = lines.get(upstream.name.as_str()) {
+                    let message = format!("a second upstream is called `{}`", upstream.name);
+                    self.at(
+                        Severity::Error,
+                        Some(place.clone()),
+                        message,
+                        format!("the first is in line {line}: rename one, or merge their servers"),
+                    );
+                } else {
+                    lines.insert(&upstream.name, entry.place.line());
+                }
+            }
+            let Some(place) = entry.field("servers") else { continue };
+            if upstream.servers.is_empty() {
+                self.at(
+                    Severity::Error,
+                    Some(place.clone()),
+                    "an upstream needs at least one server",
+                    "write servers = [\"http://127.0.0.1:9000\"]",
+                );
+            }
+            let mut addresses = BTreeSet::new();
+            for server in upstream.servers.iter().filter(|server| !addresses.insert(server.address.to_string())) {
+                let message = format!("{} stands twice in this upstream", server.address);
+                self.at(Severity::Error, Some(place.clone()), message, "remove it, or give it a weight: { url = \"…\", weight = 2 }");
+            }
+        }
+    }
+
+    fn routes(&mut self) {
+        let names: Vec<_> =
+            self.draft.upstreams.iter().filter(|entry| entry.field("name").is_some()).map(|entry| entry.value.name.as_str()).collect();
+        // An upstream whose name could not be read may be the one that is meant.
+        let all_named = names.len() == self.draft.upstreams.len();
+        let mut lines = BTreeMap::new();
+        for entry in &self.draft.routes {
+            self.target(entry.field("upstream"), &entry.value.upstream, &names, all_named);
+            let Some(place) = entry.field("match").filter(|_| !entry.faulty) else { continue };
+            let key = (entry.value.host.clone(), entry.value.pattern.clone());
+            if let Some(line) = lines.get(&key) {
+                let host = key.0.as_ref().map_or(String::new(), |host| format!(" on {host}"));
+                let message = format!("a second route matches `{}`{host}", key.1);
+                self.at(
+                    Severity::Error,
+                    Some(place.clone()),
+                    message,
+                    format!("the first is in line {line}: remove one, or give it a host"),
+                );
+            } else {
+                lines.insert(key, entry.place.line());
+            }
+        }
+        let unused = |entry: &&Entry<_>| {
+            let upstream: &Upstream = &entry.value;
+            let leads_here = |route: &Entry<Route>| route.field("upstream").is_none() || route.value.upstream == upstream.name;
+            entry.field("name").is_some() && !self.draft.routes.iter().any(leads_here)
+        };
+        for entry in self.draft.upstreams.iter().filter(unused).collect::<Vec<_>>() {
+            let message = format!("no route leads to upstream `{}`", entry.value.name);
+            let hint = format!("add [[route]] with match = \"/*\" and upstream = \"{}\"", entry.value.name);
+            self.at(Severity::Warning, entry.field("name").cloned(), message, hint);
+        }
+    }
+
+    fn target(&mut self, place: Option<&Place>, name: &str, names: &[&str], all_named: bool) {
+        let Some(place) = place.filter(|_| all_named && !names.contains(&name)) else { return };
+        let hint = match suggest::closest(name, names.iter().copied()) {
+            Some(near) => format!("did you mean `{near}`?"),
+            None if names.is_empty() => format!("add [[upstream]] with name = \"{name}\""),
+            None => format!("there are: {}", names.join(", ")),
+        };
+        self.at(Severity::Error, Some(place.clone()), format!("no upstream is called `{name}`"), hint);
+    }
+}
+
+/// Whether two listeners on one port would be in each other's way.
+fn overlap(one: IpAddr, other: IpAddr) -> bool {
+    one == other || one.is_unspecified() || other.is_unspecified()
+}

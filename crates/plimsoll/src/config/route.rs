@@ -1,0 +1,70 @@
+//! `[[route]]`: which upstream serves which requests.
+
+use std::fmt;
+
+use super::raw::{Raw, Read};
+use super::shape::{HostName, Maybe, Name, Shape, UrlPath};
+use super::table::table;
+
+table! {
+    /// Sends requests to an upstream. Of all routes that match, the most specific wins, wherever it stands: one with a host before one without, an
+    /// exact path before a prefix, a longer prefix before a shorter one.
+    struct Route at [Route as "route"] {
+        /// Path it matches: exactly, or with everything below it when it ends in `/*`.
+        pattern as "match": Pattern = Pattern::Prefix("/".to_owned()), PathPattern;
+        /// Host it matches. Left out, it matches every host.
+        host: Option<String> = None, Maybe(HostName);
+        /// Name of the upstream that serves it.
+        upstream: String = String::new(), Name;
+    }
+}
+
+/// Which paths a route matches.
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub enum Pattern {
+    Exact(String),
+    /// Everything that begins so. Ends in a slash; `/api/` matches `/api/x` and also `/api`.
+    Prefix(String),
+}
+
+impl fmt::Display for Pattern {
+    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Exact(path) => formatter.write_str(path),
+            Self::Prefix(path) => write!(formatter, "{path}*"),
+        }
+    }
+}
+
+struct PathPattern;
+
+impl Shape for PathPattern {
+    type Value = Pattern;
+
+    fn read(&self, raw: &Raw<'_>) -> Read<Pattern> {
+        if raw.as_str() == Some("*") {
+            return Err(raw.fault("a path begins with a slash", "write \"/*\" for every path"));
+        }
+        let text = UrlPath { may_be_empty: false }.read(raw)?;
+        if text.contains('?') {
+            return Err(raw.fault("routes do not look at the query", "leave out the `?` and what follows"));
+        }
+        let (path, pattern) = match text.strip_suffix('*') {
+            Some(path) if path.ends_with('/') => (path, Pattern::Prefix(path.to_owned())),
+            Some(path) => return Err(raw.fault("a `*` stands for whole segments", format!("write \"{path}/*\""))),
+            None => (text.as_str(), Pattern::Exact(text.clone())),
+        };
+        if path.contains('*') {
+            return Err(raw.fault("a `*` can only stand at the end", "write one route for each prefix"));
+        }
+        Ok(pattern)
+    }
+
+    fn print(&self, value: &Pattern) -> String {
+        toml::Value::from(value.to_string()).to_string()
+    }
+
+    fn accepts(&self) -> String {
+        "a path such as \"/health\" or \"/api/*\"".to_owned()
+    }
+}

@@ -1,0 +1,249 @@
+//! Every setting: its name, type, default, bounds and documentation, once.
+#![allow(clippy::doc_markdown, reason = "doc comments are read on terminals and in TOML too")]
+#![allow(clippy::struct_field_names, reason = "fields are keys of the file, where units come last")]
+
+use std::net::{IpAddr, Ipv4Addr};
+use std::ops::RangeInclusive;
+use std::path::PathBuf;
+use std::time::Duration;
+
+use ipnet::IpNet;
+
+use super::route::Route;
+use super::shape::{
+    Address, Choice, DAY, Directory, HOUR, HashKey, HashOn, HostName, KIB, List, MIB, MINUTE, MS, Network, SECOND, Secret, SecretText,
+    Share, Size, StateUrl, TIB, Time, UrlPath, Whole, choice,
+};
+use super::table::{Table, table};
+use super::upstream::Upstream;
+
+/// Every table, in the order in which people read them.
+pub const TABLES: &[Table<Settings>] = &[
+    Settings::TABLE,
+    Gateway::TABLE,
+    Timeouts::TABLE,
+    Limits::TABLE,
+    Retry::TABLE,
+    Health::TABLE,
+    Ejection::TABLE,
+    Admin::TABLE,
+    Fleet::TABLE,
+    State::TABLE,
+    Service::TABLE,
+    Log::TABLE,
+];
+
+/// How long anything that waits for a peer may be told to wait.
+const WAIT: RangeInclusive<Duration> = MS..=HOUR;
+
+table! {
+    /// What every part shares.
+    struct Settings at [Settings] {
+        /// Directory for the control socket, the state and generated keys. It is made if it is missing.
+        /// A relative path starts at the working directory. Two fleets need two directories.
+        data_dir: PathBuf = ".plimsoll".into(), Directory, flag "data-dir";
+    }
+    parts {
+        gateway: Gateway,
+        admin: Admin,
+        fleet: Fleet,
+        state: State,
+        service: Service,
+        log: Log,
+        /// From `[[upstream]]`, in the order of the file.
+        upstreams: Vec<Upstream>,
+        /// From `[[route]]`, in the order of the file; the most specific one wins, wherever it stands.
+        routes: Vec<Route>,
+    }
+}
+
+table! {
+    /// The edge: where clients come in, and how their requests are spread over the instances.
+    struct Gateway at [Settings.gateway] {
+        /// Address the public listener binds to.
+        bind: IpAddr = Ipv4Addr::UNSPECIFIED.into(), Address;
+        /// Port of the public listener. 0 takes any free one and prints it.
+        port: u16 = 8080, Whole(0..=u16::MAX), flag "port";
+        /// Threads that serve connections. 0 means one per core.
+        workers: usize = 0, Whole(0..=1_024);
+        /// Networks of the proxies in front of this one. Only what they say about the client in `Forwarded` and `X-Forwarded-*` is
+        /// believed.
+        trusted_proxies: Vec<IpNet> = Vec::new(), List(Network);
+        /// How an instance is picked. `p2c_ewma` takes two at random and then the one with less latency and load; `consistent_hash` keeps a
+        /// client on one instance as long as that lives; `round_robin` and `least_connections` are what they say.
+        balance: Balance = Balance::P2cEwma, Choice::<Balance>::new();
+        /// What `consistent_hash` looks at: the client's address, a header or a cookie.
+        hash_on: HashOn = HashOn::ClientIp, HashKey;
+    }
+    parts { timeouts: Timeouts, limits: Limits, retry: Retry, health: Health, ejection: Ejection, }
+}
+
+table! {
+    /// Time limits of the edge. None can be switched off: whatever may wait for ever, one day does.
+    struct Timeouts at [Settings.gateway.timeouts] {
+        /// Time to receive a request head, from its first byte. Slower clients are answered 408.
+        head: Duration = 10 * SECOND, Time(WAIT);
+        /// Time a keep-alive connection may rest between two requests.
+        idle: Duration = 75 * SECOND, Time(MS..=DAY);
+        /// Time a client may send nothing while a request body is due.
+        body_idle: Duration = 30 * SECOND, Time(WAIT);
+        /// Time a client may accept nothing of its answer.
+        write_idle: Duration = 60 * SECOND, Time(WAIT);
+        /// Time to connect to an instance, for each attempt.
+        connect: Duration = 2 * SECOND, Time(WAIT);
+        /// Time from the request fully sent to the head of the answer, for each attempt.
+        first_byte: Duration = 30 * SECOND, Time(WAIT);
+        /// Time for all attempts together, from the end of the request to the head of the answer. Streaming bodies are exempt.
+        total: Duration = MINUTE, Time(WAIT);
+        /// Time in which nothing moves in either direction of a response body or a WebSocket.
+        stream_idle: Duration = 5 * MINUTE, Time(MS..=DAY);
+        /// Time for requests in flight to finish once a stop was asked for. What is left then is cut off.
+        drain: Duration = 30 * SECOND, Time(WAIT);
+    }
+}
+
+table! {
+    /// What one client, and all of them together, may ask for.
+    struct Limits at [Settings.gateway.limits] {
+        /// Client connections at a time. Further ones are answered 503 and closed.
+        connections_max: usize = 10_000, Whole(1..=1_000_000);
+        /// Size of a request head: the request line and all headers. Larger ones are answered 431.
+        head_bytes_max: u64 = 32 * KIB, Size(KIB..=MIB);
+        /// Number of headers in a request. More are answered 431.
+        headers_max: usize = 100, Whole(1..=1_000);
+        /// Length of a request target: path and query. Longer ones are answered 414.
+        target_bytes_max: u64 = 8 * KIB, Size(64..=MIB);
+        /// Size of a request body. A larger one is answered 413, before it is read where its length is announced.
+        body_bytes_max: u64 = 2 * 1_024 * MIB, Size(0..=TIB);
+        /// Idle connections kept open to each instance.
+        upstream_idle_per_instance_max: usize = 64, Whole(0..=10_000);
+    }
+}
+
+table! {
+    /// Failover: another instance gets the request when that is safe. Idempotent methods may be sent again until a byte of an answer
+    /// has been forwarded; others only if no byte of them was sent.
+    struct Retry at [Settings.gateway.retry] {
+        /// Attempts for one request, the first included. 1 switches failover off.
+        attempts_max: u32 = 3, Whole(1..=10);
+        /// How much of a request body is kept to be sent again. A request with a larger body gets one attempt once the body has begun to
+        /// move.
+        replay_bytes_max: u64 = 64 * KIB, Size(0..=64 * MIB);
+    }
+}
+
+table! {
+    /// Active probes: the one answer to whether an instance is up.
+    struct Health at [Settings.gateway.health] {
+        /// Path that answers 2xx when an instance can take traffic. Empty means that a TCP connect is enough.
+        path: String = String::new(), UrlPath { may_be_empty: true }, flag "ready-path";
+        /// Time between two probes of one instance.
+        interval: Duration = SECOND, Time(Duration::from_millis(10)..=HOUR);
+        /// Time for one probe to succeed.
+        timeout: Duration = SECOND, Time(WAIT);
+        /// Probes that fail in a row before an instance gets no more traffic.
+        unhealthy_after: u32 = 2, Whole(1..=100);
+        /// Probes that succeed in a row before it gets traffic again.
+        healthy_after: u32 = 1, Whole(1..=100);
+    }
+}
+
+table! {
+    /// Passive ejection: an instance whose attempts fail sits out for a while, longer each time.
+    struct Ejection at [Settings.gateway.ejection] {
+        /// Attempts that fail in a row before an instance is ejected.
+        failures: u32 = 5, Whole(1..=1_000);
+        /// How long the first ejection lasts. Each further one lasts twice as long as the one before.
+        base: Duration = 500 * MS, Time(WAIT);
+        /// How long an ejection may last.
+        max: Duration = 30 * SECOND, Time(WAIT);
+        /// Share of the instances that must stay in. Below it ejections are ignored: a bad instance beats none.
+        panic_threshold: f64 = 0.25, Share;
+    }
+}
+
+table! {
+    /// The operator's listener: dashboard, metrics, status.
+    struct Admin at [Settings.admin] {
+        /// Address the operator's listener binds to. Beyond loopback it needs a token.
+        bind: IpAddr = Ipv4Addr::LOCALHOST.into(), Address;
+        /// Port of the operator's listener. 0 takes any free one and prints it.
+        port: u16 = 8081, Whole(0..=u16::MAX), flag "admin-port";
+        /// Token that operators send as `Authorization: Bearer …`. Empty means none is needed, which is allowed on loopback only.
+        token: Secret = Secret::default(), SecretText { length_min: 16, may_be_empty: true };
+        /// Host names the operator's listener answers to, besides loopback addresses and `localhost`. This keeps web pages from reaching it
+        /// through a name of their own.
+        hosts: Vec<String> = Vec::new(), List(HostName);
+    }
+}
+
+table! {
+    /// The processes that `plimsoll up` and `plimsoll run` start.
+    struct Fleet at [Settings.fleet] {
+        /// Number of instances; 0 is three for `up`, and for `run` one per core but at least two.
+        instances: usize = 0, Whole(0..=256), flag "instances";
+        /// Time for an instance to become ready. One that needs longer is stopped and started again.
+        startup_timeout: Duration = 60 * SECOND, Time(WAIT);
+        /// Time between SIGTERM and SIGKILL.
+        stop_timeout: Duration = 10 * SECOND, Time(WAIT);
+        /// Wait before the first restart of an instance that died. Each further one waits twice as long, with jitter.
+        backoff_initial: Duration = 100 * MS, Time(WAIT);
+        /// Longest wait before a restart.
+        backoff_max: Duration = 10 * SECOND, Time(WAIT);
+    }
+}
+
+table! {
+    /// What instances share.
+    struct State at [Settings.state] {
+        /// Where shared state lives: `sqlite:PATH` for one host, `redis://HOST:6379/0` for many. Empty means SQLite in `data_dir`.
+        url: String = String::new(), StateUrl;
+    }
+}
+
+table! {
+    /// The reference API.
+    struct Service at [Settings.service] {
+        /// Keys that sign session cookies: the first signs, all are accepted. Empty means that one is generated and kept in `data_dir`.
+        session_keys: Vec<Secret> = Vec::new(), List(SecretText { length_min: 32, may_be_empty: false });
+        /// How long a session lives after its last use.
+        session_ttl: Duration = 30 * MINUTE, Time(SECOND..=Duration::from_hours(365 * 24));
+    }
+}
+
+table! {
+    /// What is written to the terminal.
+    struct Log at [Settings.log] {
+        /// How log lines look. `auto` is `pretty` on a terminal and `json` elsewhere.
+        format: LogFormat = LogFormat::Auto, Choice::<LogFormat>::new();
+        /// The least important lines that are written.
+        level: LogLevel = LogLevel::Info, Choice::<LogLevel>::new();
+        /// Which requests get a line: those that failed, all, or none.
+        access: AccessLog = AccessLog::Errors, Choice::<AccessLog>::new();
+    }
+}
+
+choice! {
+    /// How an instance is picked.
+    Balance {
+        RoundRobin = "round_robin",
+        LeastConnections = "least_connections",
+        P2cEwma = "p2c_ewma",
+        ConsistentHash = "consistent_hash",
+    }
+}
+
+choice! {
+    /// How log lines look.
+    LogFormat { Auto = "auto", Pretty = "pretty", Json = "json", }
+}
+
+choice! {
+    /// The least important lines that are written.
+    LogLevel { Error = "error", Warn = "warn", Info = "info", Debug = "debug", Trace = "trace", }
+}
+
+choice! {
+    /// Which requests get a line.
+    AccessLog { Errors = "errors", All = "all", Off = "off", }
+}

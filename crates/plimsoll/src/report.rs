@@ -1,0 +1,96 @@
+//! How the binary fails: what happened, what to do about it, and which exit code says whose turn it is.
+
+use std::fmt::{self, Display};
+use std::process::ExitCode;
+
+/// Whose turn it is.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Kind {
+    /// Exit code 1: it did not work.
+    Failed,
+    /// Exit code 2: it was asked wrongly.
+    Asked,
+}
+
+/// The end of a verb that did not do what it was asked.
+#[derive(Debug)]
+pub struct Failure {
+    kind: Kind,
+    error: anyhow::Error,
+    /// Shown before the error: the things it sums up.
+    details: String,
+    hint: Option<String>,
+}
+
+impl Failure {
+    /// It did not work: the port is taken, an instance never got ready.
+    pub fn failed(error: impl Into<anyhow::Error>) -> Self {
+        Self { kind: Kind::Failed, error: error.into(), details: String::new(), hint: None }
+    }
+
+    /// It was asked wrongly: another command line or file would do.
+    pub fn asked(message: impl Display + fmt::Debug + Send + Sync + 'static) -> Self {
+        Self { kind: Kind::Asked, error: anyhow::Error::msg(message), details: String::new(), hint: None }
+    }
+
+    /// What to do about it: one sentence, or a command to paste.
+    #[must_use]
+    pub fn hint(mut self, hint: impl Into<String>) -> Self {
+        self.hint = Some(hint.into());
+        self
+    }
+
+    /// Text that stands above the error.
+    #[must_use]
+    pub fn details(mut self, details: String) -> Self {
+        self.details = details;
+        self
+    }
+
+    pub fn exit_code(&self) -> ExitCode {
+        match self.kind {
+            Kind::Failed => ExitCode::from(1),
+            Kind::Asked => ExitCode::from(2),
+        }
+    }
+}
+
+impl<E: Into<anyhow::Error>> From<E> for Failure {
+    fn from(error: E) -> Self {
+        Self::failed(error)
+    }
+}
+
+/// The error with its causes on one line, then the hint after a blank one.
+impl Display for Failure {
+    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+        if !self.details.is_empty() {
+            writeln!(formatter, "{}", self.details)?;
+        }
+        write!(formatter, "error: {:#}", self.error)?;
+        match &self.hint {
+            Some(hint) => write!(formatter, "\n\nhint: {hint}"),
+            None => Ok(()),
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use anyhow::Context;
+
+    use super::*;
+
+    #[test]
+    fn shows_causes_on_one_line_and_the_hint_after_a_blank_one() {
+        let cause = std::fs::read("/nowhere/at/all").context("cannot read the key").unwrap_err();
+        let shown = Failure::failed(cause).hint("make the file").to_string();
+        assert_eq!(shown, "error: cannot read the key: No such file or directory (os error 2)\n\nhint: make the file");
+    }
+
+    #[test]
+    fn exit_codes_say_whose_turn_it_is() {
+        assert_eq!(Failure::asked("which?").exit_code(), ExitCode::from(2));
+        assert_eq!(Failure::failed(anyhow::anyhow!("broke")).exit_code(), ExitCode::from(1));
+    }
+}

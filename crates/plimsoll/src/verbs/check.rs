@@ -1,0 +1,49 @@
+//! `plimsoll check`: every mistake in the configuration, at once.
+
+use serde_json::json;
+
+use crate::cli::CheckArgs;
+use crate::config::{self, Environment, Flags, Loaded, Mistake, Mistakes};
+use crate::report::Failure;
+use crate::verbs::{counted, shown};
+
+pub fn run(args: &CheckArgs, environment: &Environment) -> Result<(), Failure> {
+    let flags = Flags { config: args.file.clone(), values: Vec::new() };
+    let outcome = config::load(&flags, environment);
+    let found = match &outcome {
+        Ok(loaded) => &loaded.warnings,
+        Err(Mistakes(mistakes)) => mistakes,
+    };
+    if args.json {
+        let json = json!({ "ok": outcome.is_ok(), "mistakes": found.iter().map(Mistake::to_json).collect::<Vec<_>>() });
+        println!("{json:#}");
+    } else if !found.is_empty() {
+        println!("{}", shown(found));
+    }
+    match outcome {
+        Ok(loaded) => {
+            if !args.json {
+                println!("{}", summary(&loaded));
+            }
+            Ok(())
+        }
+        Err(Mistakes(mistakes)) => {
+            let errors = mistakes.iter().filter(|mistake| mistake.is_error()).count();
+            Err(Failure::asked(format!("the configuration has {}", counted(errors, "mistake"))))
+        }
+    }
+}
+
+fn summary(loaded: &Loaded) -> String {
+    let what = match &loaded.file {
+        Some(file) => file.display().to_string(),
+        None => format!("no {} here, the defaults hold", config::FILE_NAME),
+    };
+    let mut parts = vec![counted(loaded.origins.len(), "setting")];
+    parts.push(counted(loaded.settings.upstreams.len(), "upstream"));
+    parts.push(counted(loaded.settings.routes.len(), "route"));
+    if !loaded.warnings.is_empty() {
+        parts.push(counted(loaded.warnings.len(), "warning"));
+    }
+    format!("ok: {what} ({})", parts.join(", "))
+}
