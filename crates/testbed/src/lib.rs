@@ -2,7 +2,13 @@
 //!
 //! A server that is not installed fails the test and names `cargo xtask setup`; nothing is ever skipped.
 
+mod base64;
+pub mod browser;
+pub mod exchange;
+pub mod node;
 pub mod poll;
 pub mod port;
 pub mod process;
+pub mod python;
 pub mod redis;
+mod repository;
