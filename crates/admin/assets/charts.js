@@ -1,0 +1,129 @@
+// Request rate and latency over the last five minutes. The x axis is seconds before now, taken from the server's uptime, so that the
+// browser's clock does not matter and a lost connection shows as a gap.
+
+import * as format from "./format.js";
+
+const SPAN_SECONDS = 300;
+// A step longer than this was not seen: it is drawn as a gap.
+const GAP_SECONDS = 3;
+
+const colour = (name) => getComputedStyle(document.documentElement).getPropertyValue(name).trim();
+
+/** Makes both charts and returns what feeds them. */
+export function charts() {
+  // Uptime in seconds, rate, p50, p99: as they came.
+  let points = [];
+  let troubles = [];
+  const marks = (chart) => drawTroubles(chart, troubles, points.at(-1)?.[0] ?? 0);
+  const rate = chart("rate-chart", marks, [line("--rate", "--fill")], (value) => format.rate(value), (at) => {
+    const value = at?.[1];
+    read("rate-reading", value === undefined || value === null ? "" : `${format.rate(value)} /s`);
+  });
+  const latency = chart("latency-chart", marks, [line("--p50"), line("--p99")], (value) => format.latency(value).join(" "), (at) => {
+    read("p50-reading", at ? `p50 ${format.latency(at[2]).join(" ")}` : "");
+    read("p99-reading", at ? `p99 ${format.latency(at[3]).join(" ")}` : "");
+  });
+
+  function draw() {
+    const [xs, rates, p50, p99] = columns(points);
+    rate.show([xs, rates]);
+    latency.show([xs, p50, p99]);
+  }
+
+  return {
+    recap(recap) {
+      points = recap.points.map(([uptimeMs, ...values]) => [uptimeMs / 1000, ...values]);
+      troubles = [];
+      this.changes(recap.changes);
+      draw();
+    },
+    status({ uptime_ms: uptimeMs, edge }) {
+      const at = uptimeMs / 1000;
+      if (points.length > 0 && at <= points.at(-1)[0]) return;
+      points.push([at, edge.rate_per_second, edge.p50_ms, edge.p99_ms]);
+      points = points.filter(([seconds]) => seconds >= at - SPAN_SECONDS);
+      troubles = troubles.filter((seconds) => seconds >= at - SPAN_SECONDS);
+      draw();
+    },
+    changes(changes) {
+      const trouble = (change) => change.to === "backoff" || change.to === "ejected" || change.to === "unhealthy" || change.restarts > 0;
+      troubles.push(...changes.filter(trouble).map((change) => change.uptime_ms / 1000));
+    },
+    redraw: draw,
+  };
+}
+
+/** Rows to columns, with x as seconds before the newest point and empty steps where nothing was seen. */
+function columns(points) {
+  const newest = points.at(-1)?.[0] ?? 0;
+  const rows = points.flatMap((point, index) => {
+    const row = [point[0] - newest, ...point.slice(1)];
+    const gap = index > 0 && point[0] - points[index - 1][0] > GAP_SECONDS;
+    return gap ? [[row[0] - 0.001, null, null, null], row] : [row];
+  });
+  return [0, 1, 2, 3].map((column) => rows.map((row) => row[column]));
+}
+
+function line(stroke, fill) {
+  return { stroke: () => colour(stroke), fill: fill && (() => colour(fill)), width: 1.75, points: { show: false } };
+}
+
+function chart(id, marks, series, label, reading) {
+  const element = document.getElementById(id);
+  const axis = { stroke: () => colour("--muted"), font: "12px system-ui, sans-serif", ticks: { show: false } };
+  const grid = { stroke: () => colour("--line"), width: 1 };
+  const plot = new uPlot({
+    width: element.clientWidth,
+    height: element.clientHeight,
+    padding: [8, 18, 0, 0],
+    legend: { show: false },
+    cursor: { y: false, sync: { key: "time" }, drag: { x: false, y: false }, points: { size: 7 } },
+    scales: {
+      x: { time: false, range: () => [-SPAN_SECONDS, 0] },
+      y: { range: (_, __, highest) => [0, Math.max(highest * 1.15, 1)] },
+    },
+    axes: [
+      { ...axis, grid: { show: false }, size: 28, splits: () => [-300, -240, -180, -120, -60, 0], values: (_, splits) => splits.map(ago) },
+      { ...axis, grid, size: 58, space: 38, values: (_, splits) => splits.map(label) },
+    ],
+    series: [{}, ...series],
+    hooks: { drawClear: [marks], setCursor: [(plot) => reading(at(plot, plot.cursor.idx))] },
+  }, [[], ...series.map(() => [])], element);
+  new ResizeObserver(() => plot.setSize({ width: element.clientWidth, height: element.clientHeight })).observe(element);
+  return {
+    show(data) {
+      plot.setData(data);
+      reading(at(plot, plot.cursor.idx));
+    },
+  };
+
+  // What is under the pointer, or the newest values. The rate chart's second column is the latency chart's third.
+  function at(plot, index) {
+    const row = plot.data.map((column) => column[index ?? column.length - 1]);
+    if (row[0] === undefined) return null;
+    return series.length === 1 ? row : [row[0], undefined, row[1], row[2]];
+  }
+}
+
+const ago = (seconds) => (seconds === 0 ? "now" : `−${-seconds / 60} min`);
+
+const read = (id, text) => { document.getElementById(id).textContent = text; };
+
+/** A thin upright line wherever an instance got into trouble. */
+function drawTroubles(plot, troubles, newest) {
+  const { ctx: canvas, bbox } = plot;
+  canvas.save();
+  canvas.strokeStyle = colour("--bad");
+  canvas.globalAlpha = 0.55;
+  canvas.lineWidth = devicePixelRatio;
+  canvas.setLineDash([3 * devicePixelRatio, 3 * devicePixelRatio]);
+  for (const seconds of troubles) {
+    const x = Math.round(plot.valToPos(seconds - newest, "x", true)) + 0.5;
+    if (x < bbox.left) continue;
+    canvas.beginPath();
+    canvas.moveTo(x, bbox.top);
+    canvas.lineTo(x, bbox.top + bbox.height);
+    canvas.stroke();
+  }
+  canvas.restore();
+}

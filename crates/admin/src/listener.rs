@@ -1,0 +1,74 @@
+//! Where the operator's listener listens: a TCP address, or the Unix socket by which operator verbs find a running fleet.
+
+use std::fs::{self, Permissions};
+use std::io;
+use std::net::SocketAddr;
+use std::os::unix::fs::{DirBuilderExt, PermissionsExt};
+use std::path::{Path, PathBuf};
+
+use tokio::net::{TcpListener, UnixListener};
+
+use crate::config::{Config, Error};
+
+/// A place to listen, already bound.
+#[derive(Debug)]
+pub enum Listener {
+    /// Guarded by the token or, without one, by the `Host` header.
+    Tcp(TcpListener),
+    /// Guarded by the permissions of its file; the file is removed when the listener goes.
+    Unix(UnixSocket),
+}
+
+/// A bound Unix socket and the file it is found by.
+#[derive(Debug)]
+pub struct UnixSocket {
+    pub(crate) listener: UnixListener,
+    path: PathBuf,
+}
+
+impl Listener {
+    /// Refuses an address that other machines can reach unless there is a token.
+    pub async fn tcp(address: SocketAddr, config: &Config) -> Result<Self, Error> {
+        config.permits(address)?;
+        let listener = TcpListener::bind(address).await.map_err(|source| Error::Bind { address, source })?;
+        Ok(Self::Tcp(listener))
+    }
+
+    /// Takes the place of whatever socket a dead fleet left there. Nobody but the owner can connect, not even for an instant.
+    pub fn unix(path: impl Into<PathBuf>) -> Result<Self, Error> {
+        let path = path.into();
+        let listener = bind_private(&path).map_err(|source| Error::BindSocket { path: path.clone(), source })?;
+        Ok(Self::Unix(UnixSocket { listener, path }))
+    }
+
+    /// The TCP address, where the caller asked for port 0.
+    pub fn address(&self) -> Option<SocketAddr> {
+        match self {
+            Self::Tcp(listener) => listener.local_addr().ok(),
+            Self::Unix(_) => None,
+        }
+    }
+}
+
+impl Drop for UnixSocket {
+    fn drop(&mut self) {
+        // Already gone is fine, and there is nobody to tell of anything else.
+        let _ = fs::remove_file(&self.path);
+    }
+}
+
+/// `bind` makes the file with whatever the umask leaves, and only then can its permissions change. So that nobody slips in between, the
+/// socket is made in a directory of our own and moved to its place when it is closed to others.
+fn bind_private(path: &Path) -> io::Result<UnixListener> {
+    let name = path.file_name().ok_or(io::ErrorKind::InvalidInput)?;
+    let nursery = path.with_file_name(format!(".{}", std::process::id()));
+    fs::DirBuilder::new().mode(0o700).create(&nursery)?;
+    let young = nursery.join(name);
+    let bound = UnixListener::bind(&young).and_then(|listener| {
+        fs::set_permissions(&young, Permissions::from_mode(0o600))?;
+        fs::rename(&young, path)?;
+        Ok(listener)
+    });
+    fs::remove_dir_all(&nursery)?;
+    bound
+}
