@@ -194,8 +194,7 @@ impl<M: Member, E: Fn(usize) -> bool> Pick<'_, M, E> {
         let second_queue = 1.0 + self.load(second).in_flight() as f32 * mean_share / second_share;
         let (first_latency, second_latency) = (self.expected_latency(first), self.expected_latency(second));
         let alike = first_latency <= second_latency * ALIKE && second_latency <= first_latency * ALIKE;
-        let second_is_better =
-            if alike { second_queue < first_queue } else { second_latency * second_queue < first_latency * first_queue };
+        let second_is_better = if alike { second_queue < first_queue } else { second_latency * second_queue < first_latency * first_queue };
         Some(if second_is_better { second } else { first })
     }
 

@@ -1,1 +1,46 @@
 //! The edge: accepts, balances, forwards.
+//!
+//! The modules in the order in which a request meets them:
+//!
+//! | module | does |
+//! |---|---|
+//! | [`listen`], [`worker`] | sockets, one runtime per core, connection caps, drain |
+//! | [`http1`], [`http2`] | the client's protocol; [`message`] is what both become |
+//! | [`pipeline`] | the order of the steps at the edge, with the reason for each; [`journey`] counts and logs the request |
+//! | [`route`] | host and path choose the upstream |
+//! | [`attempt`] | which attempts a request gets |
+//! | [`upstream`], [`balance`], [`outlier`], [`probe`] | which instance takes an attempt, and which may not |
+//! | [`forward`], [`pool`], [`tunnel`] | one attempt on one connection |
+
+mod alarm;
+mod attempt;
+pub mod balance;
+mod clock;
+pub mod config;
+mod drain;
+mod endpoint;
+mod forward;
+mod forwarded;
+mod gateway;
+mod http1;
+mod http2;
+mod interim;
+mod journey;
+mod listen;
+mod message;
+pub mod outlier;
+mod pipeline;
+mod pool;
+mod probe;
+pub mod route;
+mod stats;
+mod transport;
+mod tunnel;
+mod upstream;
+mod worker;
+
+pub use config::Config;
+pub use endpoint::{Address, Endpoint};
+pub use gateway::{Error, Gateway, Source};
+pub use pipeline::ORDER;
+pub use probe::OnHealth;

@@ -67,8 +67,7 @@ pub enum Failure {
 impl Failure {
     /// Gateway errors count as failures; a plain 500 is an answer: the application's own bug, the same on every instance.
     pub fn of_status(status: StatusCode) -> Option<Self> {
-        let says_it_could_not =
-            matches!(status, StatusCode::BAD_GATEWAY | StatusCode::SERVICE_UNAVAILABLE | StatusCode::GATEWAY_TIMEOUT);
+        let says_it_could_not = matches!(status, StatusCode::BAD_GATEWAY | StatusCode::SERVICE_UNAVAILABLE | StatusCode::GATEWAY_TIMEOUT);
         says_it_could_not.then_some(Self::Broken)
     }
 }

@@ -102,7 +102,10 @@ mod tests {
     fn weights_outside_the_range_are_refused_by_name() {
         assert!(Weight::try_from(0).is_err());
         assert!(Weight::try_from(256).is_ok());
-        assert_eq!(Weight::try_from(65_537).unwrap_err().to_string(), "a weight is from 1 to 256, not 65537; to take a server out, remove it");
+        assert_eq!(
+            Weight::try_from(65_537).unwrap_err().to_string(),
+            "a weight is from 1 to 256, not 65537; to take a server out, remove it"
+        );
     }
 
     proptest! {

@@ -12,7 +12,9 @@ const UNTIL_MAX_MS: u64 = (1 << 40) - 1;
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Standing {
     Serving,
-    Ejected { remaining: Duration },
+    Ejected {
+        remaining: Duration,
+    },
     /// Its ejection is over, and no attempt has ended since.
     OnTrial,
 }
@@ -89,11 +91,7 @@ impl State {
     }
 
     pub(super) fn after_probe(self, now_ns: u64) -> Self {
-        if self.phase == Phase::EjectedRefused && !self.is_in(now_ns) {
-            Self { until_ms: now_ns / NANOS_PER_MS, ..self }
-        } else {
-            self
-        }
+        if self.phase == Phase::EjectedRefused && !self.is_in(now_ns) { Self { until_ms: now_ns / NANOS_PER_MS, ..self } } else { self }
     }
 
     fn ejected(self, failure: Failure, now_ns: u64, config: &Config) -> Self {

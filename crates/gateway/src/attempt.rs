@@ -1,0 +1,128 @@
+//! Which attempts a request gets, and when a failed one may be made again elsewhere.
+//!
+//! Safe means: the instance cannot have seen any of it, or doing it twice is the same as doing it once (RFC 9110, section 9.2.2) and no byte
+//! of an answer has gone to the client. Anything else is answered with the truth: 502 or 504.
+
+use std::rc::Rc;
+
+use http::StatusCode;
+use plimsoll_policy::{Reason, Refusal};
+use tokio::time::Instant;
+
+use crate::config::Config;
+use crate::forward::{Exchange, Failed, Failure, Said};
+use crate::interim::Interim;
+use crate::journey::Journey;
+use crate::message::{BodyError, Framing, Request, Response, ResponseBody};
+use crate::pool::Pool;
+use crate::upstream::{Permit, Upstream};
+
+pub(crate) struct Attempts<'a> {
+    pub(crate) config: &'a Config,
+    pub(crate) upstream: &'a Upstream,
+    pub(crate) pool: &'a Rc<Pool>,
+}
+
+impl Attempts<'_> {
+    pub(crate) async fn run(&self, request: &mut Request, interim: &Interim, journey: &mut Journey) -> Result<Response, Refusal> {
+        if request.framing != Framing::None {
+            request.body.keep_for_replay(self.config.retry.replay_bytes_max);
+        }
+        let key = self.upstream.hash_key(request, journey.hop.client);
+        let mut total_ends = (request.framing == Framing::None).then(|| Instant::now() + self.config.timeouts.total);
+        let mut tried = Vec::new();
+        loop {
+            let permit = self.upstream.acquire(&tried, key, total_ends).await?;
+            journey.attempts += 1;
+            journey.instance = Some(permit.member().endpoint.id.clone());
+            tried.push(permit.member().slot);
+            let failed = match self.once(request, permit, interim, journey, &mut total_ends).await {
+                Ok(response) => return Ok(response),
+                Err(failed) => failed,
+            };
+            request.body = failed.body;
+            journey.note(describe(&failed.failure));
+            let may_repeat = !failed.sent || request.is_idempotent();
+            let time_is_left = total_ends.is_none_or(|end| end > Instant::now());
+            let again = may_repeat
+                && time_is_left
+                && journey.attempts < self.config.retry.attempts_max
+                && is_about_instance(&failed.failure)
+                && request.body.rewind();
+            if !again {
+                return Err(refusal(&failed.failure, failed.sent, self.config));
+            }
+            journey.count_retry();
+        }
+    }
+
+    async fn once(
+        &self,
+        request: &mut Request,
+        permit: Permit,
+        interim: &Interim,
+        journey: &mut Journey,
+        total_ends: &mut Option<Instant>,
+    ) -> Result<Response, Failed> {
+        let mut exchange = Exchange::begin(request, &journey.hop, permit, self.pool, &self.config.timeouts, *total_ends).await?;
+        loop {
+            let said = exchange.head().await;
+            *total_ends = exchange.total_ends();
+            let head = match said {
+                Ok(Said::Interim(head)) => {
+                    interim.send(&head).await;
+                    continue;
+                }
+                Ok(Said::Final(head)) if head.status == StatusCode::SWITCHING_PROTOCOLS && request.upgrade.is_none() => {
+                    return Err(exchange.failed(Failure::Malformed("101 to a request that asked for no upgrade")));
+                }
+                Ok(Said::Final(head)) => head,
+                Err(failure) => return Err(exchange.failed(failure)),
+            };
+            journey.bytes_in = exchange.request_bytes();
+            let body = if head.framing == Framing::None && head.status != StatusCode::SWITCHING_PROTOCOLS {
+                ResponseBody::Empty
+            } else {
+                ResponseBody::Exchange(Box::new(exchange))
+            };
+            return Ok(Response { head, body });
+        }
+    }
+}
+
+fn is_about_instance(failure: &Failure) -> bool {
+    !matches!(failure, Failure::Client(_) | Failure::TotalTimeout)
+}
+
+/// For the log.
+fn describe(failure: &Failure) -> String {
+    match failure {
+        Failure::Connect(error) => format!("connect: {error}"),
+        Failure::ConnectTimeout => "connect: timed out".to_owned(),
+        Failure::Closed => "the instance closed the connection before it answered".to_owned(),
+        Failure::Malformed(what) => format!("the instance sent {what}"),
+        Failure::FirstByteTimeout => "no first byte in time".to_owned(),
+        Failure::TotalTimeout => "no answer in time".to_owned(),
+        Failure::Client(error) => format!("request body: {error:?}"),
+    }
+}
+
+/// For the client.
+fn refusal(failure: &Failure, sent: bool, config: &Config) -> Refusal {
+    let (reason, detail) = match failure {
+        Failure::Connect(_) | Failure::ConnectTimeout => (Reason::UpstreamFailed, "no instance could be reached".to_owned()),
+        Failure::Closed if sent => {
+            (Reason::UpstreamFailed, "the instance broke off; whether it acted on the request is not known".to_owned())
+        }
+        Failure::Closed => (Reason::UpstreamFailed, "the instance broke off".to_owned()),
+        Failure::Malformed(_) => (Reason::UpstreamFailed, "the instance sent an invalid answer".to_owned()),
+        Failure::FirstByteTimeout => (Reason::FirstByteTimeout, format!("no answer began within {:?}", config.timeouts.first_byte)),
+        Failure::TotalTimeout => (Reason::TotalTimeout, format!("no answer within {:?}", config.timeouts.total)),
+        Failure::Client(BodyError::TooLarge) => (Reason::BodyTooLarge, format!("a body may have {} bytes", config.limits.body_bytes_max)),
+        Failure::Client(BodyError::Malformed(what)) => (Reason::MalformedRequest, (*what).to_owned()),
+        Failure::Client(BodyError::Gone | BodyError::Idle) => {
+            (Reason::BodyTimeout, format!("nothing of the body came for {:?}", config.timeouts.body_idle))
+        }
+    };
+    Refusal::new(reason, detail)
+}

@@ -1,0 +1,97 @@
+//! What an operator can set at the edge. Defaults live in `plimsoll/src/config`; units are in the types.
+
+use std::net::SocketAddr;
+use std::time::Duration;
+
+use plimsoll_policy::forwarded::TrustedProxies;
+
+use crate::{balance, outlier};
+
+#[derive(Clone, Debug)]
+pub struct Config {
+    pub listen: SocketAddr,
+    /// Threads, each with its own runtime, listener and upstream connections.
+    pub workers: usize,
+    pub trusted_proxies: TrustedProxies,
+    pub timeouts: Timeouts,
+    pub limits: Limits,
+    pub retry: Retry,
+    pub access_log: AccessLog,
+}
+
+#[derive(Clone, Copy, Debug)]
+pub struct Timeouts {
+    /// From the first byte of a request to the end of its head.
+    pub head: Duration,
+    /// A keep-alive connection between requests.
+    pub idle: Duration,
+    /// The client sends nothing while its body is due.
+    pub body_idle: Duration,
+    /// The client accepts nothing while an answer is due.
+    pub write_idle: Duration,
+    /// To reach an instance.
+    pub connect: Duration,
+    /// One attempt: from the request fully sent to the first byte of the answer.
+    pub first_byte: Duration,
+    /// All attempts: from the request fully received to the head of the answer.
+    pub total: Duration,
+    /// Nothing moves in an answer's body or an upgraded connection.
+    pub stream_idle: Duration,
+    /// How long requests in flight may take to finish when the gateway stops.
+    pub drain: Duration,
+}
+
+#[derive(Clone, Copy, Debug)]
+pub struct Limits {
+    pub connections_max: usize,
+    pub head_bytes_max: usize,
+    pub headers_max: usize,
+    pub target_bytes_max: usize,
+    pub body_bytes_max: u64,
+    /// Idle connections kept to each instance, per worker.
+    pub upstream_idle_per_instance_max: usize,
+}
+
+#[derive(Clone, Copy, Debug)]
+pub struct Retry {
+    /// Attempts for one request, the first included.
+    pub attempts_max: u32,
+    /// Bodies of idempotent requests up to this size are kept to be sent again.
+    pub replay_bytes_max: usize,
+}
+
+/// Which requests get a line in the log.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum AccessLog {
+    Errors,
+    All,
+    Off,
+}
+
+/// How the members of one upstream are chosen and judged.
+#[derive(Clone, Debug)]
+pub struct UpstreamConfig {
+    pub name: String,
+    pub balance: balance::Policy,
+    pub hash_on: HashOn,
+    pub probe: Probe,
+    pub ejection: outlier::Config,
+}
+
+/// What consistent hashing keeps together.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum HashOn {
+    ClientIp,
+    Header(String),
+    Cookie(String),
+}
+
+#[derive(Clone, Debug)]
+pub struct Probe {
+    /// Asked with GET, 2xx is ready; without a path a TCP connect is enough.
+    pub path: Option<String>,
+    pub interval: Duration,
+    pub timeout: Duration,
+    pub unhealthy_after: u32,
+    pub healthy_after: u32,
+}

@@ -1,0 +1,59 @@
+//! Where an instance can be reached. Published to the gateway by whoever runs or lists instances.
+
+use std::fmt;
+use std::io;
+use std::net::SocketAddr;
+use std::path::PathBuf;
+use std::sync::Arc;
+
+use tokio::net::{TcpStream, UnixStream};
+
+use crate::transport::Transport;
+
+/// One instance, as told to the gateway.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Endpoint {
+    /// Its name, such as `api-1`: what metrics and logs call it. Stays the same when it is restarted.
+    pub id: Arc<str>,
+    /// Changes with every start, so that an answer about an earlier life is not taken for this one.
+    pub generation: u64,
+    pub address: Address,
+    pub weight: u32,
+    /// Finishes what it has and gets nothing new: on its way out, or without a process at the moment.
+    pub draining: bool,
+}
+
+impl Endpoint {
+    /// Whether both name the same process, perhaps with another weight or on its way out.
+    pub(crate) fn is_same_process(&self, other: &Self) -> bool {
+        self.id == other.id && self.generation == other.generation && self.address == other.address
+    }
+}
+
+#[derive(Clone, Debug, PartialEq, Eq, Hash)]
+pub enum Address {
+    Tcp(SocketAddr),
+    Unix(PathBuf),
+}
+
+impl fmt::Display for Address {
+    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Tcp(address) => write!(formatter, "http://{address}"),
+            Self::Unix(path) => write!(formatter, "unix:{}", path.display()),
+        }
+    }
+}
+
+impl Address {
+    pub(crate) async fn connect(&self) -> io::Result<Transport> {
+        match self {
+            Self::Tcp(address) => {
+                let stream = TcpStream::connect(address).await?;
+                stream.set_nodelay(true)?;
+                Ok(stream.into())
+            }
+            Self::Unix(path) => Ok(UnixStream::connect(path).await?.into()),
+        }
+    }
+}

@@ -1,0 +1,286 @@
+//! One attempt: a request to one instance, and its answer back, with both bodies in motion.
+//!
+//! Both directions are driven by whoever waits for the answer, so an instance that answers early, or streams both ways, needs no second task.
+//! Dropping an exchange closes its connection: that is how a client that left cancels the work it asked for.
+
+use std::future::poll_fn;
+use std::io;
+use std::rc::Rc;
+use std::task::{Context, Poll, ready};
+use std::time::Duration;
+
+use http::{Method, StatusCode};
+use tokio::time::{Instant, timeout};
+
+use crate::config::Timeouts;
+use crate::forwarded::Hop;
+use crate::http1::head::parse_response;
+use crate::http1::{HeadError, Wire, WireError, encode};
+use crate::message::{BodyError, Frame, Framing, Request, RequestBody, ResponseHead};
+use crate::pool::{Connection, Pool};
+use crate::upstream::Permit;
+
+/// An instance's head may be this large; larger is taken for a fault of the instance.
+const RESPONSE_HEAD_BYTES_MAX: usize = 256 * 1024;
+
+/// Why an attempt ended without an answer.
+#[derive(Debug)]
+pub(crate) enum Failure {
+    Connect(io::Error),
+    ConnectTimeout,
+    /// The instance closed or reset the connection before it answered.
+    Closed,
+    Malformed(&'static str),
+    FirstByteTimeout,
+    TotalTimeout,
+    /// The client's fault, or its leaving: says nothing about the instance.
+    Client(BodyError),
+}
+
+/// A failed attempt, with the body given back so that another instance may get it.
+pub(crate) struct Failed {
+    pub(crate) failure: Failure,
+    /// Whether the instance may have seen any of the request.
+    pub(crate) sent: bool,
+    pub(crate) body: RequestBody,
+}
+
+pub(crate) struct Exchange {
+    connection: Option<Connection>,
+    body: RequestBody,
+    sending: Sending,
+    request_framing: Framing,
+    method: Method,
+    /// The connection may serve another request after this one.
+    reusable: bool,
+    bytes_before: u64,
+    permit: Permit,
+    pool: Rc<Pool>,
+    timeouts: Timeouts,
+    /// When all attempts together must have led to an answer; known once the request has been received.
+    total_ends: Option<Instant>,
+    waiting: bool,
+    over: bool,
+}
+
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Sending {
+    Body,
+    /// All of it is on the wire or in its output.
+    Done,
+    /// The instance does not read it any more; it may still answer.
+    Abandoned,
+}
+
+/// What an instance says before its answer, or the answer.
+pub(crate) enum Said {
+    Interim(ResponseHead),
+    Final(ResponseHead),
+}
+
+impl Exchange {
+    /// Takes or opens a connection and puts the request's head into its output. The body moves in; on failure it comes back.
+    pub(crate) async fn begin(
+        request: &mut Request,
+        hop: &Hop,
+        permit: Permit,
+        pool: &Rc<Pool>,
+        timeouts: &Timeouts,
+        total_ends: Option<Instant>,
+    ) -> Result<Self, Failed> {
+        let body = std::mem::replace(&mut request.body, RequestBody::empty());
+        let mut connection = match pool.take(permit.member().slot, !request.is_idempotent()) {
+            Some(connection) => connection,
+            None => match connect(&permit, timeouts.connect).await {
+                Ok(connection) => connection,
+                Err(failure) => {
+                    permit.failed(&failure);
+                    return Err(Failed { failure, sent: false, body });
+                }
+            },
+        };
+        encode::request_head(&mut connection.wire.out.front, request, hop);
+        connection.alarm.set_after(timeouts.body_idle);
+        Ok(Self {
+            bytes_before: connection.wire.out.bytes_total,
+            connection: Some(connection),
+            body,
+            sending: Sending::Body,
+            request_framing: request.framing,
+            method: request.method.clone(),
+            reusable: true,
+            permit,
+            pool: Rc::clone(pool),
+            timeouts: *timeouts,
+            total_ends,
+            waiting: false,
+            over: false,
+        })
+    }
+
+    /// The next head that the instance sends.
+    pub(crate) async fn head(&mut self) -> Result<Said, Failure> {
+        poll_fn(|cx| self.poll_head(cx)).await
+    }
+
+    /// Ends an attempt without an answer: counted against the instance unless it was the client's doing.
+    pub(crate) fn failed(self, failure: Failure) -> Failed {
+        self.permit.failed(&failure);
+        let sent = self.connection.as_ref().is_some_and(|connection| connection.wire.out.bytes_total > self.bytes_before);
+        Failed { failure, sent, body: self.body }
+    }
+
+    pub(crate) fn total_ends(&self) -> Option<Instant> {
+        self.total_ends
+    }
+
+    pub(crate) fn request_bytes(&self) -> u64 {
+        self.body.bytes_seen
+    }
+
+    /// After a 101: the connection, now a pipe, and the permit that covers it.
+    pub(crate) fn into_pipe(mut self) -> Option<(Wire, Permit)> {
+        Some((self.connection.take()?.wire, self.permit))
+    }
+
+    fn poll_head(&mut self, cx: &mut Context<'_>) -> Poll<Result<Said, Failure>> {
+        if let Poll::Ready(Err(error)) = self.poll_send(cx) {
+            return Poll::Ready(Err(Failure::Client(error)));
+        }
+        let Some(connection) = &mut self.connection else { return Poll::Ready(Err(Failure::Closed)) };
+        match connection.wire.poll_head(cx, RESPONSE_HEAD_BYTES_MAX) {
+            Poll::Ready(Ok(block)) => Poll::Ready(self.parse(block)),
+            Poll::Ready(Err(HeadError::Closed)) => Poll::Ready(Err(Failure::Closed)),
+            Poll::Ready(Err(HeadError::TooLarge(_))) => Poll::Ready(Err(Failure::Malformed("a head of more than 256 KiB"))),
+            Poll::Ready(Err(HeadError::BareNewline)) => Poll::Ready(Err(Failure::Malformed("a line that ends without CR"))),
+            Poll::Pending => {
+                ready!(connection.alarm.poll(cx));
+                Poll::Ready(Err(self.alarm_failure()))
+            }
+        }
+    }
+
+    /// Which time limit the alarm stood for.
+    fn alarm_failure(&self) -> Failure {
+        let output_is_stuck = self.connection.as_ref().is_some_and(|connection| !connection.wire.out.is_empty());
+        match self.total_ends {
+            Some(end) if end <= Instant::now() => Failure::TotalTimeout,
+            None if !output_is_stuck => Failure::Client(BodyError::Idle),
+            _ => Failure::FirstByteTimeout,
+        }
+    }
+
+    fn parse(&mut self, block: bytes::Bytes) -> Result<Said, Failure> {
+        let (head, reusable) = parse_response(block, &self.method).map_err(Failure::Malformed)?;
+        if head.status.is_informational() && head.status != StatusCode::SWITCHING_PROTOCOLS {
+            return Ok(Said::Interim(head));
+        }
+        self.reusable = reusable;
+        self.permit.answered(&head);
+        if let Some(connection) = &mut self.connection {
+            connection.wire.begin_body(head.framing);
+            connection.alarm.off();
+        }
+        if head.framing == Framing::None && head.status != StatusCode::SWITCHING_PROTOCOLS {
+            self.release();
+        }
+        Ok(Said::Final(head))
+    }
+
+    /// Moves the request's body to the instance. Only the client's errors count: an instance that stops reading may still answer.
+    fn poll_send(&mut self, cx: &mut Context<'_>) -> Poll<Result<(), BodyError>> {
+        let Some(connection) = &mut self.connection else { return Poll::Ready(Ok(())) };
+        loop {
+            while self.sending == Sending::Body && connection.wire.out.has_room() {
+                let Poll::Ready(frame) = self.body.poll_frame(cx) else { break };
+                let out = &mut connection.wire.out;
+                match frame {
+                    Some(Ok(Frame::Data(data))) => {
+                        encode::data(out, data, self.request_framing);
+                        connection.alarm.set_after(self.timeouts.body_idle);
+                        break;
+                    }
+                    Some(Ok(Frame::Trailers(trailers))) => encode::end(out, Some(&trailers), self.request_framing),
+                    Some(Err(error)) => return Poll::Ready(Err(error)),
+                    None => encode::end(out, None, self.request_framing),
+                }
+                self.sending = Sending::Done;
+                let now = Instant::now();
+                let total_ends = *self.total_ends.get_or_insert(now + self.timeouts.total);
+                connection.alarm.set(total_ends.min(now + self.timeouts.first_byte));
+            }
+            if connection.wire.out.is_empty() {
+                return if self.sending == Sending::Body { Poll::Pending } else { Poll::Ready(Ok(())) };
+            }
+            if ready!(connection.wire.poll_flush(cx)).is_err() {
+                self.sending = Sending::Abandoned;
+                self.reusable = false;
+                connection.wire.out.abandon();
+            }
+        }
+    }
+
+    /// The next frame of the answer's body.
+    pub(crate) fn poll_frame(&mut self, cx: &mut Context<'_>) -> Poll<Option<Result<Frame, WireError>>> {
+        if self.sending == Sending::Body && matches!(self.poll_send(cx), Poll::Ready(Err(_))) {
+            // The client broke off its own request; it may still read the answer.
+            self.sending = Sending::Abandoned;
+            self.reusable = false;
+        }
+        if self.over {
+            return Poll::Ready(None);
+        }
+        let Some(connection) = &mut self.connection else { return Poll::Ready(Some(Err(WireError::Closed))) };
+        match connection.wire.poll_frame(cx) {
+            Poll::Ready(frame) => {
+                self.waiting = false;
+                let is_done = connection.wire.body_is_done();
+                match &frame {
+                    Some(Err(_)) => self.fail(),
+                    _ if is_done => self.release(),
+                    _ => {}
+                }
+                Poll::Ready(frame)
+            }
+            Poll::Pending => {
+                if !self.waiting {
+                    self.waiting = true;
+                    connection.alarm.set_after(self.timeouts.stream_idle);
+                }
+                ready!(connection.alarm.poll(cx));
+                self.fail();
+                Poll::Ready(Some(Err(WireError::Malformed("the instance sent nothing for too long"))))
+            }
+        }
+    }
+
+    /// Whether the answer has been read to its end.
+    pub(crate) fn is_over(&self) -> bool {
+        self.over
+    }
+
+    fn fail(&mut self) {
+        self.permit.broke_off();
+        self.connection = None;
+    }
+
+    /// The answer is complete: the connection goes back to the pool, if both sides are at a boundary.
+    fn release(&mut self) {
+        self.over = true;
+        self.permit.release();
+        if !self.reusable || self.sending != Sending::Done {
+            return;
+        }
+        if let Some(connection) = self.connection.take_if(|connection| connection.wire.out.is_empty() && !connection.wire.has_buffered()) {
+            self.pool.put(self.permit.member().slot, connection);
+        }
+    }
+}
+
+async fn connect(permit: &Permit, limit: Duration) -> Result<Connection, Failure> {
+    match timeout(limit, permit.member().endpoint.address.connect()).await {
+        Ok(Ok(transport)) => Ok(Connection::new(transport)),
+        Ok(Err(error)) => Err(Failure::Connect(error)),
+        Err(_) => Err(Failure::ConnectTimeout),
+    }
+}

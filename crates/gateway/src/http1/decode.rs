@@ -1,0 +1,186 @@
+//! Where a body ends. Pure: bytes in the buffer, frames out.
+
+use bytes::{Buf, Bytes, BytesMut};
+use http::{HeaderMap, HeaderName, HeaderValue};
+
+use crate::message::{Frame, Framing};
+
+/// A chunk-size line with its extensions may be this long.
+const SIZE_LINE_BYTES_MAX: usize = 256;
+const TRAILER_BYTES_MAX: usize = 8 * 1024;
+const TRAILER_FIELDS_MAX: usize = 32;
+
+/// Takes one body off the front of a buffer.
+#[derive(Debug)]
+pub(crate) enum Decoder {
+    Done,
+    Length(u64),
+    Chunked(Chunk),
+    UntilClose,
+}
+
+#[derive(Debug)]
+pub(crate) enum Chunk {
+    Size,
+    Data(u64),
+    DataEnd,
+    Trailers,
+}
+
+/// What one step found.
+pub(crate) enum Step {
+    Frame(Frame),
+    More,
+    End,
+}
+
+impl Decoder {
+    pub(crate) fn new(framing: Framing) -> Self {
+        match framing {
+            Framing::None | Framing::Length(0) => Self::Done,
+            Framing::Length(length) => Self::Length(length),
+            Framing::Chunked => Self::Chunked(Chunk::Size),
+            Framing::UntilClose => Self::UntilClose,
+        }
+    }
+
+    pub(crate) fn is_done(&self) -> bool {
+        matches!(self, Self::Done)
+    }
+
+    /// The peer has closed: true if that ends the body properly.
+    pub(crate) fn close(&mut self) -> bool {
+        let proper = matches!(self, Self::Done | Self::UntilClose);
+        *self = Self::Done;
+        proper
+    }
+
+    /// How many more bytes are certainly coming: a hint for the size of the next read.
+    pub(crate) fn bytes_expected(&self) -> u64 {
+        match self {
+            Self::Length(left) | Self::Chunked(Chunk::Data(left)) => *left,
+            Self::UntilClose => u64::MAX,
+            Self::Done | Self::Chunked(_) => 0,
+        }
+    }
+
+    /// Most chunked bodies end right behind their last chunk: noticing it now lets the end be written together with the data.
+    fn end_early(&mut self, buffer: &mut BytesMut) {
+        if buffer.starts_with(b"\r\n0\r\n\r\n") {
+            buffer.advance(7);
+            *self = Self::Done;
+        }
+    }
+
+    pub(crate) fn step(&mut self, buffer: &mut BytesMut) -> Result<Step, &'static str> {
+        loop {
+            match self {
+                Self::Done => return Ok(Step::End),
+                Self::Length(left) | Self::Chunked(Chunk::Data(left)) if buffer.is_empty() => {
+                    debug_assert!(*left > 0);
+                    return Ok(Step::More);
+                }
+                Self::Length(left) => {
+                    let data = take(buffer, left);
+                    if *left == 0 {
+                        *self = Self::Done;
+                    }
+                    return Ok(Step::Frame(Frame::Data(data)));
+                }
+                Self::UntilClose if buffer.is_empty() => return Ok(Step::More),
+                Self::UntilClose => return Ok(Step::Frame(Frame::Data(buffer.split().freeze()))),
+                Self::Chunked(Chunk::Size) => match size_line(buffer)? {
+                    None => return Ok(Step::More),
+                    Some(0) => *self = Self::Chunked(Chunk::Trailers),
+                    Some(size) => *self = Self::Chunked(Chunk::Data(size)),
+                },
+                Self::Chunked(Chunk::Data(left)) => {
+                    let data = take(buffer, left);
+                    if *left == 0 {
+                        *self = Self::Chunked(Chunk::DataEnd);
+                        self.end_early(buffer);
+                    }
+                    return Ok(Step::Frame(Frame::Data(data)));
+                }
+                Self::Chunked(Chunk::DataEnd) => {
+                    if !b"\r\n".starts_with(&buffer[..buffer.len().min(2)]) {
+                        return Err("a chunk is longer than its size says");
+                    }
+                    if buffer.len() < 2 {
+                        return Ok(Step::More);
+                    }
+                    buffer.advance(2);
+                    *self = Self::Chunked(Chunk::Size);
+                }
+                Self::Chunked(Chunk::Trailers) => {
+                    let Some(trailers) = trailers(buffer)? else { return Ok(Step::More) };
+                    *self = Self::Done;
+                    return Ok(if trailers.is_empty() { Step::End } else { Step::Frame(Frame::Trailers(trailers)) });
+                }
+            }
+        }
+    }
+}
+
+fn take(buffer: &mut BytesMut, left: &mut u64) -> Bytes {
+    let length = usize::try_from(*left).map_or(buffer.len(), |left| left.min(buffer.len()));
+    *left -= length as u64;
+    buffer.split_to(length).freeze()
+}
+
+/// `size [;extensions] CRLF`. Extensions are dropped: they are for this hop only.
+fn size_line(buffer: &mut BytesMut) -> Result<Option<u64>, &'static str> {
+    let Some(newline) = memchr::memchr(b'\n', &buffer[..buffer.len().min(SIZE_LINE_BYTES_MAX)]) else {
+        return if buffer.len() < SIZE_LINE_BYTES_MAX { Ok(None) } else { Err("a chunk-size line is too long") };
+    };
+    let Some(line) = buffer[..newline].strip_suffix(b"\r") else { return Err("a chunk-size line ends without CR") };
+    if line.contains(&b'\r') {
+        return Err("a chunk-size line holds a bare CR");
+    }
+    let digits = line.iter().take_while(|byte| byte.is_ascii_hexdigit()).count();
+    let rest = line[digits..].trim_ascii_start();
+    if !(1..=15).contains(&digits) || !(rest.is_empty() && digits == line.len() || rest.starts_with(b";")) {
+        return Err("a chunk size is not a hexadecimal number");
+    }
+    let size = line[..digits].iter().fold(0, |size, digit| size * 16 + u64::from(hex_value(*digit)));
+    buffer.advance(newline + 1);
+    Ok(Some(size))
+}
+
+fn hex_value(digit: u8) -> u8 {
+    match digit {
+        b'0'..=b'9' => digit - b'0',
+        _ => (digit | 0x20) - b'a' + 10,
+    }
+}
+
+fn trailers(buffer: &mut BytesMut) -> Result<Option<HeaderMap>, &'static str> {
+    if buffer.starts_with(b"\r\n") {
+        buffer.advance(2);
+        return Ok(Some(HeaderMap::new()));
+    }
+    let Some(end) = memchr::memmem::find(buffer, b"\r\n\r\n") else {
+        return if buffer.len() < TRAILER_BYTES_MAX { Ok(None) } else { Err("the trailers are too large") };
+    };
+    let block = buffer.split_to(end + 4);
+    if super::head::has_bare_newline(&block) {
+        return Err("a trailer ends without CR");
+    }
+    let mut fields = [httparse::EMPTY_HEADER; TRAILER_FIELDS_MAX];
+    let Ok(httparse::Status::Complete((_, fields))) = httparse::parse_headers(&block, &mut fields) else {
+        return Err("the trailers are malformed");
+    };
+    let mut trailers = HeaderMap::new();
+    for field in fields.iter() {
+        let name = HeaderName::from_bytes(field.name.as_bytes()).map_err(|_| "a trailer has no valid name")?;
+        let value = HeaderValue::from_bytes(field.value).map_err(|_| "a trailer has no valid value")?;
+        // Fields that frame or route a message must not come after it (RFC 9110, section 6.5.1).
+        if !matches!(name.as_str(), "transfer-encoding" | "content-length" | "host" | "connection" | "trailer" | "te") {
+            trailers.append(name, value);
+        }
+    }
+    Ok(Some(trailers))
+}
+
+#[cfg(test)]
+mod tests;

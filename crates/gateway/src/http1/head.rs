@@ -1,0 +1,223 @@
+//! A block of bytes becomes a request or an answer, or is refused. Pure.
+//!
+//! Strict where two readers could disagree about what a message is (RFC 9112): then nothing is forwarded.
+
+use std::mem::MaybeUninit;
+
+use bytes::Bytes;
+use http::{Method, StatusCode};
+use plimsoll_policy::{Reason, Refusal};
+
+use crate::config::Limits;
+use crate::message::{Framing, Headers, ResponseHead};
+
+const RESPONSE_FIELDS_MAX: usize = 256;
+/// The most fields that `gateway.limits.headers_max` can allow.
+const REQUEST_FIELDS_MAX: usize = 512;
+
+pub(crate) enum End {
+    /// The head is this many bytes long, its empty line included.
+    At(usize),
+    /// Not there yet; the next look may begin at `scanned`.
+    Missing {
+        scanned: usize,
+    },
+    BareNewline,
+}
+
+/// Looks for the empty line. Each byte is looked at once however small the pieces arrive in.
+pub(crate) fn find_end(buffer: &[u8], scanned: usize) -> End {
+    let mut from = scanned;
+    while let Some(offset) = memchr::memchr(b'\n', &buffer[from..]) {
+        let newline = from + offset;
+        if newline == 0 || buffer[newline - 1] != b'\r' {
+            return End::BareNewline;
+        }
+        if newline >= 3 && buffer[newline - 2] == b'\n' {
+            return End::At(newline + 1);
+        }
+        from = newline + 1;
+    }
+    End::Missing { scanned: buffer.len() }
+}
+
+/// Whether any line ends without CR: some readers take that for a line end, some do not.
+pub(crate) fn has_bare_newline(block: &[u8]) -> bool {
+    memchr::memchr_iter(b'\n', block).any(|newline| newline == 0 || block[newline - 1] != b'\r')
+}
+
+/// A request's head, before its body is attached.
+#[derive(Debug)]
+pub(crate) struct RequestHead {
+    pub(crate) method: Method,
+    pub(crate) target: Bytes,
+    pub(crate) host: Bytes,
+    pub(crate) headers: Headers,
+    pub(crate) framing: Framing,
+    /// HTTP/1.0 knows neither chunks nor 1xx answers, and closes unless asked not to.
+    pub(crate) is_http10: bool,
+    pub(crate) keep_alive: bool,
+    pub(crate) upgrade: Option<Bytes>,
+}
+
+fn malformed(detail: &'static str) -> Refusal {
+    Refusal::new(Reason::MalformedRequest, detail)
+}
+
+pub(crate) fn parse_request(block: Bytes, limits: &Limits) -> Result<RequestHead, Refusal> {
+    let mut fields = [const { MaybeUninit::uninit() }; REQUEST_FIELDS_MAX];
+    let fields = &mut fields[..limits.headers_max.min(REQUEST_FIELDS_MAX)];
+    let mut request = httparse::Request::new(&mut []);
+    match request.parse_with_uninit_headers(&block, fields) {
+        Ok(httparse::Status::Complete(length)) if length == block.len() => {}
+        Ok(_) => return Err(malformed("the head ends before its empty line")),
+        Err(httparse::Error::TooManyHeaders) => {
+            let detail = format!("a request may have {} header fields", limits.headers_max);
+            return Err(Refusal::new(Reason::HeadTooLarge, detail));
+        }
+        Err(httparse::Error::Version) => {
+            return Err(Refusal::new(Reason::VersionNotSupported, "HTTP/1.0, HTTP/1.1 and HTTP/2 are spoken here"));
+        }
+        Err(error) => return Err(malformed(name_fault(error))),
+    }
+    let is_http10 = request.version == Some(0);
+    let method = Method::from_bytes(request.method.unwrap_or_default().as_bytes()).map_err(|_| malformed("the method is not a token"))?;
+    let target = block.slice_ref(request.path.unwrap_or_default().as_bytes());
+    if target.len() > limits.target_bytes_max {
+        let detail = format!("a request target may have {} bytes", limits.target_bytes_max);
+        return Err(Refusal::new(Reason::TargetTooLong, detail));
+    }
+    let headers = Headers::parsed(block.clone(), request.headers);
+    let framing = request_framing(&headers, is_http10)?;
+    let (target, host) = origin_form(&block, target, &headers, is_http10)?;
+    let upgrade = (!is_http10 && headers.has_token("connection", "upgrade"))
+        .then(|| headers.first("upgrade").map(|value| block.slice_ref(value)))
+        .flatten();
+    let keep_alive = if is_http10 { headers.has_token("connection", "keep-alive") } else { !headers.has_token("connection", "close") };
+    Ok(RequestHead { method, target, host, headers, framing, is_http10, keep_alive, upgrade })
+}
+
+fn name_fault(error: httparse::Error) -> &'static str {
+    match error {
+        httparse::Error::HeaderName => "a header name holds an invalid character",
+        httparse::Error::HeaderValue => "a header value holds an invalid character",
+        httparse::Error::NewLine => "a line does not end with CR LF",
+        httparse::Error::Token => "the request line holds an invalid character",
+        _ => "the request line or a header field is malformed",
+    }
+}
+
+/// RFC 9112, section 6.3, without any of its leniencies.
+fn request_framing(headers: &Headers, is_http10: bool) -> Result<Framing, Refusal> {
+    let codings: Vec<_> = headers.all("transfer-encoding").collect();
+    let length = content_length(headers).map_err(malformed)?;
+    match (codings.as_slice(), length) {
+        ([], None) => Ok(Framing::None),
+        ([], Some(length)) => Ok(Framing::Length(length)),
+        (_, Some(_)) => Err(malformed("Content-Length and Transfer-Encoding contradict each other")),
+        (_, None) if is_http10 => Err(malformed("HTTP/1.0 has no Transfer-Encoding")),
+        ([coding], None) if coding.eq_ignore_ascii_case(b"chunked") => Ok(Framing::Chunked),
+        ([coding], None) if !crate::message::tokens(coding).any(|each| each.eq_ignore_ascii_case(b"chunked")) => {
+            Err(Refusal::new(Reason::NotImplemented, "the only transfer coding known here is chunked"))
+        }
+        _ => Err(malformed("Transfer-Encoding must be chunked, once")),
+    }
+}
+
+fn content_length(headers: &Headers) -> Result<Option<u64>, &'static str> {
+    let mut values = headers.all("content-length");
+    let Some(value) = values.next() else { return Ok(None) };
+    if values.next().is_some() {
+        return Err("Content-Length appears more than once");
+    }
+    parse_digits(value).map(Some).ok_or("Content-Length is not a number of bytes")
+}
+
+/// 1 to 18 digits and nothing else: a sign, a space or a comma has been read differently by different servers.
+fn parse_digits(value: &[u8]) -> Option<u64> {
+    let valid = (1..=18).contains(&value.len()) && value.iter().all(u8::is_ascii_digit);
+    valid.then(|| value.iter().fold(0, |number, digit| number * 10 + u64::from(digit - b'0')))
+}
+
+/// The target in origin form, and the host, which must be said once and the same everywhere.
+fn origin_form(block: &Bytes, target: Bytes, headers: &Headers, is_http10: bool) -> Result<(Bytes, Bytes), Refusal> {
+    let mut hosts = headers.all("host");
+    let host = match (hosts.next(), hosts.next()) {
+        (_, Some(_)) => return Err(malformed("Host appears more than once")),
+        (None, None) if !is_http10 => return Err(malformed("Host is missing")),
+        (host, None) => host.map(|host| block.slice_ref(host)).unwrap_or_default(),
+    };
+    if !host.iter().all(|byte| is_host_byte(*byte)) {
+        return Err(malformed("Host holds an invalid character"));
+    }
+    if target.starts_with(b"/") || &target[..] == b"*" {
+        return Ok((target, host));
+    }
+    let Some(rest) = strip_scheme(&target) else { return Err(malformed("the request target must begin with a slash")) };
+    let end = memchr::memchr2(b'/', b'?', rest).unwrap_or(rest.len());
+    let (authority, path) = rest.split_at(end);
+    if authority.is_empty() || !authority.eq_ignore_ascii_case(&host) && !(is_http10 && host.is_empty()) {
+        return Err(malformed("the request target and Host name different hosts"));
+    }
+    let path = match path.first() {
+        Some(b'/') => block.slice_ref(path),
+        Some(_) => [b"/", path].concat().into(),
+        None => Bytes::from_static(b"/"),
+    };
+    Ok((path, block.slice_ref(authority)))
+}
+
+fn strip_scheme(target: &[u8]) -> Option<&[u8]> {
+    ["http://", "https://"].iter().find_map(|scheme| {
+        let (start, rest) = target.split_at_checked(scheme.len())?;
+        start.eq_ignore_ascii_case(scheme.as_bytes()).then_some(rest)
+    })
+}
+
+/// What a registered name, an address in brackets and a port are made of (RFC 3986, section 3.2), without user information.
+pub(crate) fn is_host_byte(byte: u8) -> bool {
+    byte.is_ascii_alphanumeric()
+        || matches!(
+            byte,
+            b'-' | b'.' | b'_' | b'~' | b':' | b'[' | b']' | b'%' | b'!' | b'$' | b'&' | b'\'' | b'(' | b')' | b'*' | b'+' | b';' | b'='
+        )
+}
+
+/// An instance's answer; `true` if the connection stays usable after it.
+pub(crate) fn parse_response(block: Bytes, method: &Method) -> Result<(ResponseHead, bool), &'static str> {
+    let mut fields = [const { MaybeUninit::uninit() }; RESPONSE_FIELDS_MAX];
+    let mut response = httparse::Response::new(&mut []);
+    let config = httparse::ParserConfig::default();
+    match config.parse_response_with_uninit_headers(&mut response, &block, &mut fields) {
+        Ok(httparse::Status::Complete(length)) if length == block.len() => {}
+        Err(httparse::Error::TooManyHeaders) => return Err("more than 256 header fields"),
+        _ => return Err("not a valid HTTP/1.1 answer"),
+    }
+    let is_http10 = response.version == Some(0);
+    let status = response.code.and_then(|code| StatusCode::from_u16(code).ok()).ok_or("not a valid status")?;
+    let headers = Headers::parsed(block.clone(), response.headers);
+    let framing = response_framing(&headers, status, method, is_http10)?;
+    let asked_to_close = if is_http10 { !headers.has_token("connection", "keep-alive") } else { headers.has_token("connection", "close") };
+    Ok((ResponseHead { status, headers, framing }, !asked_to_close && framing != Framing::UntilClose))
+}
+
+fn response_framing(headers: &Headers, status: StatusCode, method: &Method, is_http10: bool) -> Result<Framing, &'static str> {
+    let length = content_length(headers)?;
+    let mut codings = headers.all("transfer-encoding");
+    let coding = codings.next();
+    if length.is_some() && coding.is_some() || codings.next().is_some() {
+        return Err("Content-Length and Transfer-Encoding contradict each other");
+    }
+    if *method == Method::HEAD || status.is_informational() || status == StatusCode::NO_CONTENT || status == StatusCode::NOT_MODIFIED {
+        return Ok(Framing::None);
+    }
+    match (coding, length) {
+        (Some(coding), _) if coding.eq_ignore_ascii_case(b"chunked") && !is_http10 => Ok(Framing::Chunked),
+        (Some(_), _) => Err("a transfer coding other than chunked"),
+        (None, Some(length)) => Ok(Framing::Length(length)),
+        (None, None) => Ok(Framing::UntilClose),
+    }
+}
+
+#[cfg(test)]
+mod tests;

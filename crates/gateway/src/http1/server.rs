@@ -1,0 +1,276 @@
+//! The client's side: a connection's requests, one after the other.
+
+use std::cell::RefCell;
+use std::future::poll_fn;
+use std::net::IpAddr;
+use std::pin::Pin;
+use std::rc::Rc;
+use std::task::{Context, Poll, ready};
+use std::time::Duration;
+
+use http::Method;
+use plimsoll_policy::{Reason, Refusal};
+use tokio::time::timeout;
+
+use super::encode::{self, Client};
+use super::head::{RequestHead, parse_request};
+use super::wire::{HeadError, Wire};
+use crate::alarm::Alarm;
+use crate::forward::Exchange;
+use crate::forwarded::Hop;
+use crate::interim::Interim;
+use crate::journey::Journey;
+use crate::message::{Frame, Framing, Headers, Request, RequestBody, Response, ResponseBody};
+use crate::pipeline;
+use crate::tunnel;
+use crate::worker::Worker;
+
+/// How long, and for how many bytes, a client that still sends is listened to after its answer, so that the answer is not lost in a reset.
+const LINGER_TIME: Duration = Duration::from_secs(2);
+const LINGER_BYTES: usize = 1024 * 1024;
+
+pub(crate) struct Server {
+    worker: Rc<Worker>,
+    wire: Rc<RefCell<Wire>>,
+    peer: IpAddr,
+    alarm: Alarm,
+    /// Ready once the gateway drains. Registered once for the connection, not once per request.
+    drained: Pin<Box<dyn Future<Output = ()>>>,
+}
+
+/// What follows an answer.
+enum Next {
+    Request,
+    /// The connection now speaks another protocol.
+    Switched(Box<Exchange>, Box<Journey>),
+    Close,
+    /// The client may still be sending: let it read its answer first.
+    Linger,
+}
+
+/// The client cannot be reached any more, or not without breaking the protocol.
+struct Gone;
+
+impl Server {
+    pub(crate) fn new(worker: Rc<Worker>, wire: Wire, peer: IpAddr) -> Self {
+        let drained = Box::pin(worker.drain.clone().wait());
+        Self { worker, wire: Rc::new(RefCell::new(wire)), peer, alarm: Alarm::new(), drained }
+    }
+
+    pub(crate) async fn run(mut self) {
+        while self.begun().await {
+            let next = match self.head().await {
+                Ok(Some(head)) => self.exchange(head).await,
+                Ok(None) => Ok(Next::Close),
+                Err(refusal) => self.refuse(&refusal).await,
+            };
+            match next {
+                Ok(Next::Request) => {}
+                Ok(Next::Linger) => return self.linger().await,
+                Ok(Next::Switched(exchange, journey)) => return self.tunnel(*exchange, *journey).await,
+                Ok(Next::Close) | Err(Gone) => return,
+            }
+        }
+    }
+
+    /// Answers a connection that is one too many.
+    pub(crate) async fn turn_away(mut self) {
+        let detail = format!("the gateway holds {} connections", self.worker.config.limits.connections_max);
+        let refusal = Refusal::new(Reason::TooManyConnections, detail).with_retry_after(Duration::from_secs(1));
+        if self.refuse(&refusal).await.is_ok() {
+            self.linger().await;
+        }
+    }
+
+    /// Waits for a request's first byte; false when the client leaves, is idle for too long, or the gateway drains.
+    async fn begun(&mut self) -> bool {
+        self.alarm.set_after(self.worker.config.timeouts.idle);
+        let (wire, alarm, drained) = (&self.wire, &mut self.alarm, &mut self.drained);
+        poll_fn(|cx| match wire.borrow_mut().poll_begun(cx) {
+            Poll::Ready(begun) => Poll::Ready(begun.is_ok()),
+            Poll::Pending if drained.as_mut().poll(cx).is_ready() => Poll::Ready(false),
+            Poll::Pending => alarm.poll(cx).map(|()| false),
+        })
+        .await
+    }
+
+    async fn head(&mut self) -> Result<Option<RequestHead>, Refusal> {
+        let limits = &self.worker.config.limits;
+        self.alarm.set_after(self.worker.config.timeouts.head);
+        let (wire, alarm) = (&self.wire, &mut self.alarm);
+        let block = poll_fn(|cx| match wire.borrow_mut().poll_head(cx, limits.head_bytes_max) {
+            Poll::Ready(block) => Poll::Ready(Some(block)),
+            Poll::Pending => alarm.poll(cx).map(|()| None),
+        });
+        match block.await {
+            Some(Ok(block)) => parse_request(block, limits).map(Some),
+            Some(Err(HeadError::Closed)) => Ok(None),
+            Some(Err(HeadError::TooLarge(true))) => {
+                Err(Refusal::new(Reason::TargetTooLong, format!("a request target may have {} bytes", limits.target_bytes_max)))
+            }
+            Some(Err(HeadError::TooLarge(false))) => {
+                Err(Refusal::new(Reason::HeadTooLarge, format!("a request head may have {} bytes", limits.head_bytes_max)))
+            }
+            Some(Err(HeadError::BareNewline)) => Err(Refusal::new(Reason::MalformedRequest, "a line does not end with CR LF")),
+            None => Err(Refusal::new(Reason::HeadTimeout, "the request head did not arrive in time")),
+        }
+    }
+
+    /// Answers what could not even be read as a request, and closes: where the next request would begin is anybody's guess.
+    async fn refuse(&mut self, refusal: &Refusal) -> Result<Next, Gone> {
+        let hop = Hop::new(self.peer, &Headers::default(), &self.worker.config.trusted_proxies);
+        let mut journey = Journey::begin(&self.worker.edge, self.worker.config.access_log, hop, Method::default(), bytes::Bytes::new());
+        journey.refused(refusal);
+        let response = Response::refusal(refusal, hop.request_id.as_str());
+        let client = Client { is_http10: false, is_head: false, keep_alive: false };
+        self.answer(response, client, &mut journey).await?;
+        journey.complete();
+        Ok(Next::Linger)
+    }
+
+    async fn exchange(&mut self, head: RequestHead) -> Result<Next, Gone> {
+        self.alarm.off();
+        self.wire.borrow_mut().begin_body(head.framing);
+        let (is_http10, is_head, asked_to_stay) = (head.is_http10, head.method == Method::HEAD, head.keep_alive);
+        let interim = if is_http10 { Interim::Nowhere } else { Interim::Http1(Rc::clone(&self.wire)) };
+        let mut request = self.request(head);
+        let Some((response, mut journey)) = self.while_present(pipeline::run(&self.worker, self.peer, &mut request, &interim)).await else {
+            return Err(Gone);
+        };
+        if response.head.status == http::StatusCode::SWITCHING_PROTOCOLS {
+            return self.switch(response, journey).await;
+        }
+        let keep_alive = asked_to_stay && self.wire.borrow().body_is_done() && !self.worker.drain.is_set();
+        let ends = self.answer(response, Client { is_http10, is_head, keep_alive }, &mut journey).await?;
+        journey.complete();
+        Ok(if !self.wire.borrow().body_is_done() {
+            Next::Linger
+        } else if keep_alive && ends {
+            Next::Request
+        } else {
+            Next::Close
+        })
+    }
+
+    fn request(&self, head: RequestHead) -> Request {
+        let body = match head.framing {
+            Framing::None | Framing::Length(0) => RequestBody::empty(),
+            _ => RequestBody::http1(Rc::clone(&self.wire), self.worker.config.limits.body_bytes_max),
+        };
+        let RequestHead { method, target, host, headers, framing, upgrade, .. } = head;
+        Request { method, target, host, headers, framing, body, upgrade }
+    }
+
+    /// Runs the work for a request for as long as its client is there; dropping it cancels what the instance was asked to do.
+    async fn while_present<T>(&self, work: impl Future<Output = T>) -> Option<T> {
+        let bytes_max = self.worker.config.limits.head_bytes_max;
+        tokio::select! {
+            biased;
+            done = work => Some(done),
+            () = poll_fn(|cx| self.wire.borrow_mut().poll_gone(cx, bytes_max)) => None,
+        }
+    }
+
+    /// Writes an answer; true if its end is visible without closing the connection.
+    async fn answer(&mut self, response: Response, client: Client, journey: &mut Journey) -> Result<bool, Gone> {
+        let Response { head, mut body } = response;
+        let framing = encode::response_head(&mut self.wire.borrow_mut().out.front, &head, journey.hop.request_id.as_str(), client);
+        if client.is_head {
+            body = ResponseBody::Empty;
+        }
+        let mut ended = false;
+        let result = poll_fn(|cx| self.poll_answer(cx, &mut body, framing, &mut ended, journey)).await;
+        self.alarm.off();
+        result.map(|()| framing != Framing::UntilClose)
+    }
+
+    fn poll_answer(
+        &mut self,
+        cx: &mut Context<'_>,
+        body: &mut ResponseBody,
+        framing: Framing,
+        ended: &mut bool,
+        journey: &mut Journey,
+    ) -> Poll<Result<(), Gone>> {
+        loop {
+            let mut starved = false;
+            while !*ended && !starved && self.wire.borrow().out.has_room() {
+                match body.poll_frame(cx) {
+                    Poll::Ready(Some(Ok(Frame::Data(data)))) => {
+                        journey.bytes_out += data.len() as u64;
+                        let mut wire = self.wire.borrow_mut();
+                        encode::data(&mut wire.out, data, framing);
+                        if body.is_over() {
+                            encode::end(&mut wire.out, None, framing);
+                            *ended = true;
+                        }
+                    }
+                    Poll::Ready(Some(Ok(Frame::Trailers(trailers)))) => {
+                        encode::end(&mut self.wire.borrow_mut().out, Some(&trailers), framing);
+                        *ended = true;
+                    }
+                    Poll::Ready(None) => {
+                        encode::end(&mut self.wire.borrow_mut().out, None, framing);
+                        *ended = true;
+                    }
+                    Poll::Ready(Some(Err(error))) => {
+                        journey.note(format!("the answer broke off: {error}"));
+                        return Poll::Ready(Err(Gone));
+                    }
+                    Poll::Pending => starved = true,
+                }
+            }
+            let mut wire = self.wire.borrow_mut();
+            if wire.out.is_empty() {
+                if *ended {
+                    return Poll::Ready(Ok(()));
+                }
+                return wire.poll_gone(cx, self.worker.config.limits.head_bytes_max).map(|()| Err(Gone));
+            }
+            match wire.poll_flush(cx) {
+                Poll::Ready(Ok(())) => self.alarm.off(),
+                Poll::Ready(Err(_)) => return Poll::Ready(Err(Gone)),
+                Poll::Pending => {
+                    if !self.alarm.is_set() {
+                        self.alarm.set_after(self.worker.config.timeouts.write_idle);
+                    }
+                    ready!(self.alarm.poll(cx));
+                    journey.note("the client accepted nothing for too long".to_owned());
+                    return Poll::Ready(Err(Gone));
+                }
+            }
+        }
+    }
+
+    async fn switch(&mut self, response: Response, journey: Journey) -> Result<Next, Gone> {
+        let client = Client { is_http10: false, is_head: false, keep_alive: true };
+        encode::response_head(&mut self.wire.borrow_mut().out.front, &response.head, journey.hop.request_id.as_str(), client);
+        poll_fn(|cx| self.wire.borrow_mut().poll_flush(cx)).await.map_err(|_| Gone)?;
+        match response.body {
+            ResponseBody::Exchange(exchange) => Ok(Next::Switched(exchange, Box::new(journey))),
+            _ => Err(Gone),
+        }
+    }
+
+    async fn tunnel(self, exchange: Exchange, mut journey: Journey) {
+        let (Some(client), Some((instance, _permit))) = (Rc::into_inner(self.wire), exchange.into_pipe()) else { return };
+        let idle = self.worker.config.timeouts.stream_idle;
+        (journey.bytes_in, journey.bytes_out) = tunnel::run(client.into_inner().into_parts(), instance.into_parts(), idle).await;
+        journey.complete();
+    }
+
+    /// Closes so that the client can read its answer although it has not stopped sending (RFC 9112, section 9.6).
+    async fn linger(&self) {
+        let _ = poll_fn(|cx| self.wire.borrow_mut().poll_shutdown(cx)).await;
+        let discard = async {
+            let mut total = 0;
+            while let Ok(count @ 1..) = poll_fn(|cx| self.wire.borrow_mut().poll_discard(cx)).await {
+                total += count;
+                if total > LINGER_BYTES {
+                    break;
+                }
+            }
+        };
+        let _ = timeout(LINGER_TIME, discard).await;
+    }
+}

@@ -1,0 +1,179 @@
+//! HTTP/2 without TLS, by prior knowledge (RFC 9113, section 3.3): each stream becomes a request for the pipeline.
+
+mod io;
+mod translate;
+
+use std::cell::RefCell;
+use std::future::poll_fn;
+use std::net::IpAddr;
+use std::rc::Rc;
+use std::task::{Context, Poll, ready};
+
+use bytes::{Bytes, BytesMut};
+use h2::server::SendResponse;
+use h2::{Reason as H2Reason, RecvStream, SendStream};
+use tokio::time::{Instant, sleep_until, timeout};
+use tokio_util::task::TaskTracker;
+
+pub(crate) use io::{Sniffed, sniff};
+
+use crate::alarm::Alarm;
+use crate::forwarded::Hop;
+use crate::interim::Interim;
+use crate::journey::Journey;
+use crate::message::{Frame, Headers, Response, ResponseBody};
+use crate::pipeline;
+use crate::transport::Transport;
+use crate::worker::Worker;
+
+const STREAMS_MAX: u32 = 128;
+/// What a client may send on one stream before the instance has taken any of it.
+const STREAM_WINDOW_BYTES: u32 = 256 * 1024;
+const CONNECTION_WINDOW_BYTES: u32 = 1024 * 1024;
+const SEND_BUFFER_BYTES: usize = 256 * 1024;
+
+pub(crate) async fn serve(worker: Rc<Worker>, transport: Transport, prefix: BytesMut, peer: IpAddr) {
+    let mut builder = h2::server::Builder::new();
+    builder
+        .max_concurrent_streams(STREAMS_MAX)
+        .max_header_list_size(worker.config.limits.head_bytes_max as u32)
+        .initial_window_size(STREAM_WINDOW_BYTES)
+        .initial_connection_window_size(CONNECTION_WINDOW_BYTES)
+        .max_send_buffer_size(SEND_BUFFER_BYTES);
+    let io = io::Prefixed::new(transport, prefix);
+    let Ok(Ok(mut connection)) = timeout(worker.config.timeouts.head, builder.handshake(io)).await else { return };
+    let streams = TaskTracker::new();
+    let mut drained = Box::pin(worker.drain.clone().wait());
+    let mut stopping = false;
+    let mut idle_ends = Instant::now() + worker.config.timeouts.idle;
+    loop {
+        tokio::select! {
+            accepted = connection.accept() => {
+                let Some(Ok((request, respond))) = accepted else { return };
+                idle_ends = Instant::now() + worker.config.timeouts.idle;
+                streams.spawn_local(stream(Rc::clone(&worker), request, respond, peer));
+            }
+            () = &mut drained, if !stopping => {
+                stopping = true;
+                connection.graceful_shutdown();
+            }
+            () = sleep_until(idle_ends), if !stopping => {
+                idle_ends = Instant::now() + worker.config.timeouts.idle;
+                if streams.is_empty() {
+                    stopping = true;
+                    connection.graceful_shutdown();
+                }
+            }
+        }
+    }
+}
+
+async fn stream(worker: Rc<Worker>, request: http::Request<RecvStream>, respond: SendResponse<Bytes>, peer: IpAddr) {
+    let interim = Interim::Http2(RefCell::new(respond));
+    let is_head = request.method() == http::Method::HEAD;
+    let (response, mut journey) = match translate::request(request, worker.config.limits.body_bytes_max) {
+        Ok(mut request) => {
+            let answered = tokio::select! {
+                biased;
+                answered = pipeline::run(&worker, peer, &mut request, &interim) => answered,
+                () = poll_fn(|cx| poll_reset(&interim, cx)) => return,
+            };
+            answered
+        }
+        Err(refusal) => {
+            let hop = Hop::new(peer, &Headers::default(), &worker.config.trusted_proxies);
+            let mut journey = Journey::begin(&worker.edge, worker.config.access_log, hop, http::Method::default(), Bytes::new());
+            journey.refused(&refusal);
+            (Response::refusal(&refusal, hop.request_id.as_str()), journey)
+        }
+    };
+    let Interim::Http2(respond) = interim else { return };
+    if answer(&worker, respond.into_inner(), response, is_head, &mut journey).await.is_ok() {
+        journey.complete();
+    }
+}
+
+fn poll_reset(interim: &Interim, cx: &mut Context<'_>) -> Poll<()> {
+    match interim {
+        Interim::Http2(respond) => respond.borrow_mut().poll_reset(cx).map(|_| ()),
+        _ => Poll::Pending,
+    }
+}
+
+async fn answer(
+    worker: &Worker,
+    mut respond: SendResponse<Bytes>,
+    response: Response,
+    is_head: bool,
+    journey: &mut Journey,
+) -> Result<(), ()> {
+    let Response { head, body } = response;
+    let mut body = if is_head { ResponseBody::Empty } else { body };
+    let ends_here = body.is_over();
+    let head = translate::response(&head, is_head, journey.hop.request_id.as_str());
+    let stream = respond.send_response(head, ends_here).map_err(|_| ())?;
+    if ends_here {
+        return Ok(());
+    }
+    let mut sender = Sender { stream, alarm: Alarm::new(), pending: Bytes::new(), write_idle: worker.config.timeouts.write_idle };
+    poll_fn(|cx| sender.poll(cx, &mut body, journey)).await
+}
+
+/// Moves a body onto a stream as fast as the client opens its window.
+struct Sender {
+    stream: SendStream<Bytes>,
+    alarm: Alarm,
+    pending: Bytes,
+    write_idle: std::time::Duration,
+}
+
+impl Sender {
+    fn poll(&mut self, cx: &mut Context<'_>, body: &mut ResponseBody, journey: &mut Journey) -> Poll<Result<(), ()>> {
+        loop {
+            while !self.pending.is_empty() {
+                ready!(self.poll_send_pending(cx, body, journey))?;
+                if body.is_over() && self.pending.is_empty() {
+                    return Poll::Ready(Ok(()));
+                }
+            }
+            match body.poll_frame(cx) {
+                Poll::Ready(Some(Ok(Frame::Data(data)))) => {
+                    self.pending = data;
+                    self.stream.reserve_capacity(self.pending.len());
+                }
+                Poll::Ready(Some(Ok(Frame::Trailers(trailers)))) => {
+                    return Poll::Ready(self.stream.send_trailers(trailers).map_err(|_| ()));
+                }
+                Poll::Ready(None) => return Poll::Ready(self.stream.send_data(Bytes::new(), true).map_err(|_| ())),
+                Poll::Ready(Some(Err(error))) => {
+                    journey.note(format!("the answer broke off: {error}"));
+                    self.stream.send_reset(H2Reason::INTERNAL_ERROR);
+                    return Poll::Ready(Err(()));
+                }
+                Poll::Pending => return self.stream.poll_reset(cx).map(|_| Err(())),
+            }
+        }
+    }
+
+    fn poll_send_pending(&mut self, cx: &mut Context<'_>, body: &ResponseBody, journey: &mut Journey) -> Poll<Result<(), ()>> {
+        match self.stream.poll_capacity(cx) {
+            Poll::Ready(Some(Ok(capacity))) => {
+                self.alarm.off();
+                let data = self.pending.split_to(capacity.min(self.pending.len()));
+                journey.bytes_out += data.len() as u64;
+                let is_last = self.pending.is_empty() && body.is_over();
+                Poll::Ready(self.stream.send_data(data, is_last).map_err(|_| ()))
+            }
+            Poll::Ready(_) => Poll::Ready(Err(())),
+            Poll::Pending => {
+                if !self.alarm.is_set() {
+                    self.alarm.set_after(self.write_idle);
+                }
+                ready!(self.alarm.poll(cx));
+                journey.note("the client accepted nothing for too long".to_owned());
+                self.stream.send_reset(H2Reason::CANCEL);
+                Poll::Ready(Err(()))
+            }
+        }
+    }
+}

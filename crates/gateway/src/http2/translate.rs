@@ -1,0 +1,89 @@
+//! Between HTTP/2's fields and the pipeline's. Pure.
+
+use bytes::{Bytes, BytesMut};
+use h2::RecvStream;
+use http::header::{CONTENT_LENGTH, COOKIE, HOST};
+use http::{HeaderMap, HeaderName, HeaderValue, StatusCode};
+use plimsoll_policy::{Reason, Refusal};
+
+use crate::http1::head::is_host_byte;
+use crate::message::{Framing, Headers, HopByHop, Request, RequestBody, ResponseHead};
+
+pub(super) fn request(request: http::Request<RecvStream>, body_bytes_max: u64) -> Result<Request, Refusal> {
+    let (parts, stream) = request.into_parts();
+    let malformed = |detail| Refusal::new(Reason::MalformedRequest, detail);
+    let authority = parts.uri.authority().map(http::uri::Authority::as_str);
+    let named = parts.headers.get(HOST).map(HeaderValue::as_bytes);
+    let host = match (authority, named) {
+        (Some(authority), Some(named)) if !authority.as_bytes().eq_ignore_ascii_case(named) => {
+            return Err(malformed(":authority and Host name different hosts"));
+        }
+        (Some(authority), _) => Bytes::copy_from_slice(authority.as_bytes()),
+        (None, Some(named)) => Bytes::copy_from_slice(named),
+        (None, None) => return Err(malformed(":authority is missing")),
+    };
+    if !host.iter().all(|byte| is_host_byte(*byte)) {
+        return Err(malformed(":authority holds an invalid character"));
+    }
+    let target = parts.uri.path_and_query().map_or("/", http::uri::PathAndQuery::as_str);
+    let framing = framing(&parts.headers, &stream).ok_or_else(|| malformed("Content-Length is not a number of bytes"))?;
+    let body = if framing == Framing::None { RequestBody::empty() } else { RequestBody::http2(stream, body_bytes_max) };
+    Ok(Request {
+        method: parts.method,
+        target: Bytes::copy_from_slice(target.as_bytes()),
+        host,
+        headers: fields(&parts.headers),
+        framing,
+        body,
+        upgrade: None,
+    })
+}
+
+fn framing(headers: &HeaderMap, stream: &RecvStream) -> Option<Framing> {
+    if stream.is_end_stream() {
+        return Some(Framing::None);
+    }
+    match headers.get(CONTENT_LENGTH) {
+        Some(length) => length.to_str().ok()?.parse().ok().map(Framing::Length),
+        None => Some(Framing::Chunked),
+    }
+}
+
+fn fields(headers: &HeaderMap) -> Headers {
+    let mut fields = Headers::default();
+    for (name, value) in headers.iter().filter(|(name, _)| *name != COOKIE) {
+        fields.push(name.as_str().as_bytes(), value.as_bytes());
+    }
+    // HTTP/2 may split cookies into many fields; HTTP/1.1 has one (RFC 9113, section 8.2.3).
+    let mut cookies = headers.get_all(COOKIE).iter();
+    if let Some(first) = cookies.next() {
+        let mut joined = BytesMut::from(first.as_bytes());
+        for cookie in cookies {
+            joined.extend_from_slice(b"; ");
+            joined.extend_from_slice(cookie.as_bytes());
+        }
+        fields.push(b"cookie", &joined);
+    }
+    fields
+}
+
+pub(super) fn response(head: &ResponseHead, is_head: bool, request_id: &str) -> http::Response<()> {
+    let mut response = http::Response::new(());
+    *response.status_mut() = head.status;
+    let headers = response.headers_mut();
+    let hop_by_hop = HopByHop::of(&head.headers);
+    let keeps_length = is_head || head.status == StatusCode::NOT_MODIFIED;
+    for (name, value) in head.headers.iter().filter(|(name, _)| !hop_by_hop.contains(name)) {
+        let (Ok(name), Ok(value)) = (HeaderName::from_bytes(name), HeaderValue::from_bytes(value)) else { continue };
+        if name != "x-request-id" && (keeps_length || name != CONTENT_LENGTH) {
+            headers.append(name, value);
+        }
+    }
+    if let Framing::Length(length) = head.framing {
+        headers.insert(CONTENT_LENGTH, length.into());
+    }
+    if let Ok(id) = HeaderValue::from_str(request_id) {
+        headers.insert("x-request-id", id);
+    }
+    response
+}

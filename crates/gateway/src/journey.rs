@@ -1,0 +1,139 @@
+//! What happened to one request: counted and logged once, when its answer is over or its client has left.
+
+use std::sync::Arc;
+use std::sync::atomic::Ordering::Relaxed;
+
+use bytes::Bytes;
+use http::{Method, StatusCode};
+use plimsoll_policy::{Reason, Refusal};
+use tokio::time::Instant;
+
+use crate::config::AccessLog;
+use crate::forwarded::Hop;
+use crate::stats::EdgeStats;
+
+/// A path in the log may be this long.
+const PATH_BYTES_MAX: usize = 256;
+
+/// Ends when it is dropped, whichever way the request ended.
+pub(crate) struct Journey {
+    edge: Arc<EdgeStats>,
+    access_log: AccessLog,
+    started: Instant,
+    pub(crate) hop: Hop,
+    method: Method,
+    /// Origin form, as received.
+    target: Bytes,
+    pub(crate) route: Option<Arc<str>>,
+    pub(crate) instance: Option<Arc<str>>,
+    pub(crate) attempts: u32,
+    pub(crate) bytes_in: u64,
+    pub(crate) bytes_out: u64,
+    status: Option<StatusCode>,
+    refused_by: Option<Reason>,
+    /// Why, in words for the log only.
+    cause: Option<String>,
+    complete: bool,
+}
+
+impl Journey {
+    pub(crate) fn begin(edge: &Arc<EdgeStats>, access_log: AccessLog, hop: Hop, method: Method, target: Bytes) -> Self {
+        edge.in_flight.fetch_add(1, Relaxed);
+        Self {
+            edge: Arc::clone(edge),
+            access_log,
+            started: Instant::now(),
+            hop,
+            method,
+            target,
+            route: None,
+            instance: None,
+            attempts: 0,
+            bytes_in: 0,
+            bytes_out: 0,
+            status: None,
+            refused_by: None,
+            cause: None,
+            complete: false,
+        }
+    }
+
+    pub(crate) fn count_retry(&self) {
+        self.edge.retries.fetch_add(1, Relaxed);
+    }
+
+    pub(crate) fn answered(&mut self, status: StatusCode) {
+        self.status = Some(status);
+    }
+
+    pub(crate) fn refused(&mut self, refusal: &Refusal) {
+        self.status = Some(refusal.status());
+        self.refused_by = Some(refusal.reason);
+        self.edge.count_refusal(refusal.reason);
+    }
+
+    /// Notes what the client must not see but the log must.
+    pub(crate) fn note(&mut self, cause: String) {
+        self.cause = Some(cause);
+    }
+
+    /// The client has received all of it.
+    pub(crate) fn complete(&mut self) {
+        self.complete = true;
+    }
+
+    fn log(&self, status: u16) {
+        let duration_ms = self.started.elapsed().as_secs_f64() * 1e3;
+        let path_end = memchr::memchr(b'?', &self.target).unwrap_or(self.target.len()).min(PATH_BYTES_MAX);
+        let path = String::from_utf8_lossy(&self.target[..path_end]);
+        let instance = self.instance.as_deref().unwrap_or_default();
+        let refused_by = self.refused_by.map_or("", Reason::slug);
+        macro_rules! event {
+            ($level:expr) => {
+                tracing::event!(
+                    target: "access",
+                    $level,
+                    request.id = self.hop.request_id.as_str(),
+                    http.method = self.method.as_str(),
+                    http.path = %path.escape_debug(),
+                    http.route = self.route.as_deref().unwrap_or_default(),
+                    http.status = status,
+                    client.ip = %self.hop.client,
+                    policy.refused_by = refused_by,
+                    upstream.instance = instance,
+                    upstream.attempts = self.attempts,
+                    duration_ms,
+                    bytes_in = self.bytes_in,
+                    bytes_out = self.bytes_out,
+                    cause = self.cause.as_deref().unwrap_or_default(),
+                    "{}",
+                    if self.complete { "request" } else { "request broken off" }
+                )
+            };
+        }
+        if status >= 500 { event!(tracing::Level::WARN) } else { event!(tracing::Level::INFO) }
+    }
+}
+
+impl Drop for Journey {
+    fn drop(&mut self) {
+        self.edge.in_flight.fetch_sub(1, Relaxed);
+        if let Some(status) = self.status {
+            self.edge.responses.count(status);
+            self.edge.latency.record(self.started.elapsed());
+        }
+        if !self.complete {
+            self.edge.client_gone.fetch_add(1, Relaxed);
+        }
+        // 499 is what the field calls a client that closed before it had an answer.
+        let status = self.status.map_or(499, |status| status.as_u16());
+        let wanted = match self.access_log {
+            AccessLog::All => true,
+            AccessLog::Errors => status >= 500 || self.refused_by.is_some() || self.cause.is_some(),
+            AccessLog::Off => false,
+        };
+        if wanted {
+            self.log(status);
+        }
+    }
+}

@@ -1,0 +1,72 @@
+//! Requests and answers as the pipeline sees them, whichever version of HTTP they came in.
+
+mod body;
+mod headers;
+
+pub(crate) use body::{BodyError, Frame, RequestBody, ResponseBody};
+pub(crate) use headers::{Headers, HopByHop, tokens};
+
+use bytes::Bytes;
+use http::{Method, StatusCode};
+use plimsoll_policy::Refusal;
+
+/// How the end of a body is found.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Framing {
+    None,
+    Length(u64),
+    /// Unknown until it ends; trailers may follow.
+    Chunked,
+    /// Ends with the connection: HTTP/1.0 answers only.
+    UntilClose,
+}
+
+pub(crate) struct Request {
+    pub(crate) method: Method,
+    /// Origin form: path and query, as received.
+    pub(crate) target: Bytes,
+    /// What the client calls this server: Host or `:authority`.
+    pub(crate) host: Bytes,
+    pub(crate) headers: Headers,
+    pub(crate) framing: Framing,
+    pub(crate) body: RequestBody,
+    /// The protocol that the client wants to switch to on this connection.
+    pub(crate) upgrade: Option<Bytes>,
+}
+
+impl Request {
+    pub(crate) fn path(&self) -> &[u8] {
+        let end = memchr::memchr(b'?', &self.target).unwrap_or(self.target.len());
+        &self.target[..end]
+    }
+
+    /// Whether doing it twice is the same as doing it once (RFC 9110, section 9.2.2).
+    pub(crate) fn is_idempotent(&self) -> bool {
+        self.method.is_idempotent() && self.upgrade.is_none()
+    }
+}
+
+pub(crate) struct ResponseHead {
+    pub(crate) status: StatusCode,
+    pub(crate) headers: Headers,
+    pub(crate) framing: Framing,
+}
+
+pub(crate) struct Response {
+    pub(crate) head: ResponseHead,
+    pub(crate) body: ResponseBody,
+}
+
+impl Response {
+    pub(crate) fn refusal(refusal: &Refusal, request_id: &str) -> Self {
+        let body = refusal.to_json(request_id);
+        let mut headers = Headers::default();
+        headers.push(b"content-type", plimsoll_policy::refusal::CONTENT_TYPE.as_bytes());
+        headers.push(b"cache-control", b"no-store");
+        if let Some(seconds) = refusal.retry_after_seconds() {
+            headers.push(b"retry-after", itoa::Buffer::new().format(seconds).as_bytes());
+        }
+        let head = ResponseHead { status: refusal.status(), headers, framing: Framing::Length(body.len() as u64) };
+        Self { head, body: ResponseBody::Full(body) }
+    }
+}

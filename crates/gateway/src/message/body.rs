@@ -1,0 +1,178 @@
+//! Bodies on their way through: pulled frame by frame, so that a slow reader slows the writer and nothing piles up between them.
+
+use std::cell::RefCell;
+use std::rc::Rc;
+use std::task::{Context, Poll, ready};
+
+use bytes::Bytes;
+use http::HeaderMap;
+
+use crate::forward::Exchange;
+use crate::http1::{Wire, WireError};
+
+pub(crate) enum Frame {
+    Data(Bytes),
+    Trailers(HeaderMap),
+}
+
+/// Why the client's body ended early.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum BodyError {
+    Gone,
+    TooLarge,
+    Malformed(&'static str),
+    /// The client sent nothing for too long.
+    Idle,
+}
+
+/// What the client sends, with what is needed to send it again to another instance.
+pub(crate) struct RequestBody {
+    source: Source,
+    bytes_left: u64,
+    pub(crate) bytes_seen: u64,
+    replay: Option<Replay>,
+}
+
+enum Source {
+    Empty,
+    Http1(Rc<RefCell<Wire>>),
+    Http2(h2::RecvStream),
+}
+
+/// The frames taken so far, kept while they fit: an idempotent request may have to be sent again.
+struct Replay {
+    taken: Vec<Bytes>,
+    bytes_left: usize,
+    next: usize,
+}
+
+impl RequestBody {
+    pub(crate) fn empty() -> Self {
+        Self::new(Source::Empty, 0)
+    }
+
+    pub(crate) fn http1(wire: Rc<RefCell<Wire>>, bytes_max: u64) -> Self {
+        Self::new(Source::Http1(wire), bytes_max)
+    }
+
+    pub(crate) fn http2(stream: h2::RecvStream, bytes_max: u64) -> Self {
+        Self::new(Source::Http2(stream), bytes_max)
+    }
+
+    fn new(source: Source, bytes_max: u64) -> Self {
+        Self { source, bytes_left: bytes_max, bytes_seen: 0, replay: None }
+    }
+
+    /// From now on keeps what is taken, up to `bytes_max`, so that [`Self::rewind`] can succeed.
+    pub(crate) fn keep_for_replay(&mut self, bytes_max: usize) {
+        self.replay = Some(Replay { taken: Vec::new(), bytes_left: bytes_max, next: 0 });
+    }
+
+    /// Starts over from the first frame; false if more was taken than could be kept.
+    pub(crate) fn rewind(&mut self) -> bool {
+        match &mut self.replay {
+            Some(replay) => {
+                replay.next = 0;
+                true
+            }
+            None => self.bytes_seen == 0,
+        }
+    }
+
+    pub(crate) fn poll_frame(&mut self, cx: &mut Context<'_>) -> Poll<Option<Result<Frame, BodyError>>> {
+        if let Some(replay) = &mut self.replay
+            && let Some(bytes) = replay.taken.get(replay.next)
+        {
+            replay.next += 1;
+            return Poll::Ready(Some(Ok(Frame::Data(bytes.clone()))));
+        }
+        let frame = ready!(self.source.poll_frame(cx));
+        if let Some(Ok(Frame::Data(bytes))) = &frame {
+            let length = bytes.len() as u64;
+            if length > self.bytes_left {
+                return Poll::Ready(Some(Err(BodyError::TooLarge)));
+            }
+            self.bytes_left -= length;
+            self.bytes_seen += length;
+            self.remember(bytes);
+        }
+        Poll::Ready(frame)
+    }
+
+    fn remember(&mut self, bytes: &Bytes) {
+        let Some(replay) = &mut self.replay else { return };
+        if bytes.len() > replay.bytes_left {
+            self.replay = None;
+            return;
+        }
+        replay.bytes_left -= bytes.len();
+        replay.taken.push(bytes.clone());
+        replay.next = replay.taken.len();
+    }
+}
+
+impl Source {
+    fn poll_frame(&mut self, cx: &mut Context<'_>) -> Poll<Option<Result<Frame, BodyError>>> {
+        match self {
+            Self::Empty => Poll::Ready(None),
+            Self::Http1(wire) => wire.borrow_mut().poll_frame(cx).map_err(|error| match error {
+                WireError::Malformed(what) => BodyError::Malformed(what),
+                WireError::Closed | WireError::Io(_) => BodyError::Gone,
+            }),
+            Self::Http2(stream) => poll_http2(stream, cx),
+        }
+    }
+}
+
+fn poll_http2(stream: &mut h2::RecvStream, cx: &mut Context<'_>) -> Poll<Option<Result<Frame, BodyError>>> {
+    loop {
+        match ready!(stream.poll_data(cx)) {
+            // An empty frame says nothing, and in HTTP/1.1's chunked coding it would even end the body.
+            Some(Ok(bytes)) if bytes.is_empty() => {}
+            Some(Ok(bytes)) => {
+                // The window opens again as fast as the instance accepts the bytes.
+                let _ = stream.flow_control().release_capacity(bytes.len());
+                return Poll::Ready(Some(Ok(Frame::Data(bytes))));
+            }
+            Some(Err(_)) => return Poll::Ready(Some(Err(BodyError::Gone))),
+            None => break,
+        }
+    }
+    match ready!(stream.poll_trailers(cx)) {
+        Ok(Some(trailers)) => Poll::Ready(Some(Ok(Frame::Trailers(trailers)))),
+        Ok(None) => Poll::Ready(None),
+        Err(_) => Poll::Ready(Some(Err(BodyError::Gone))),
+    }
+}
+
+/// What the client receives.
+pub(crate) enum ResponseBody {
+    Empty,
+    Full(Bytes),
+    /// Straight from an instance.
+    Exchange(Box<Exchange>),
+}
+
+impl ResponseBody {
+    /// Whether it is already known that no frame will follow.
+    pub(crate) fn is_over(&self) -> bool {
+        match self {
+            Self::Empty => true,
+            Self::Full(_) => false,
+            Self::Exchange(exchange) => exchange.is_over(),
+        }
+    }
+
+    /// The next frame. An error means that the answer cannot be completed: the client must see it break off, not end.
+    pub(crate) fn poll_frame(&mut self, cx: &mut Context<'_>) -> Poll<Option<Result<Frame, WireError>>> {
+        match self {
+            Self::Empty => Poll::Ready(None),
+            Self::Full(bytes) => {
+                let bytes = std::mem::take(bytes);
+                *self = Self::Empty;
+                Poll::Ready(Some(Ok(Frame::Data(bytes))))
+            }
+            Self::Exchange(exchange) => exchange.poll_frame(cx),
+        }
+    }
+}

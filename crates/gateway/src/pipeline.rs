@@ -1,0 +1,64 @@
+//! The journey of a request at the edge, top to bottom, whichever version of HTTP it came in.
+//!
+//! Each step says why it stands where it stands. `plimsoll explain` prints the same order.
+
+use std::net::IpAddr;
+
+use http::Method;
+use plimsoll_policy::{Reason, Refusal};
+
+use crate::attempt::Attempts;
+use crate::forwarded::Hop;
+use crate::interim::Interim;
+use crate::journey::Journey;
+use crate::message::{Framing, Request, Response};
+use crate::worker::Worker;
+
+/// The steps in order, with the reason for the place of each.
+pub const ORDER: &[(&str, &str)] = &[
+    ("client address", "everything after it may depend on who asks; trusted proxies are believed, nobody else"),
+    ("request id", "before anything can fail, so that every line and every refusal carries it"),
+    ("access log", "outside all policies: it sees refusals too"),
+    ("method", "CONNECT and TRACE are never forwarded: one makes a tunnel, the other echoes secrets"),
+    ("body limit", "from Content-Length, before a byte of the body is read; counted again while it streams"),
+    ("route", "host and path choose the upstream; policies after it may differ per route"),
+    ("attempts", "around the balancer: each attempt may go to another instance, within the total time"),
+    ("balance", "as late as possible, on the freshest load figures"),
+    ("forward", "one connection, both bodies streaming, nothing buffered that is not needed for a retry"),
+];
+
+pub(crate) async fn run(worker: &Worker, peer: IpAddr, request: &mut Request, interim: &Interim) -> (Response, Journey) {
+    let hop = Hop::new(peer, &request.headers, &worker.config.trusted_proxies);
+    let mut journey = Journey::begin(&worker.edge, worker.config.access_log, hop, request.method.clone(), request.target.clone());
+    let response = match steps(worker, request, interim, &mut journey).await {
+        Ok(response) => {
+            journey.answered(response.head.status);
+            response
+        }
+        Err(refusal) => {
+            journey.refused(&refusal);
+            Response::refusal(&refusal, journey.hop.request_id.as_str())
+        }
+    };
+    (response, journey)
+}
+
+async fn steps(worker: &Worker, request: &mut Request, interim: &Interim, journey: &mut Journey) -> Result<Response, Refusal> {
+    if request.method == Method::CONNECT || request.method == Method::TRACE {
+        let detail = format!("{} is not served here", request.method);
+        return Err(Refusal::new(Reason::MethodNotAllowed, detail));
+    }
+    let limits = &worker.config.limits;
+    if let Framing::Length(length) = request.framing
+        && length > limits.body_bytes_max
+    {
+        let detail = format!("a body may have {} bytes, this one announces {length}", limits.body_bytes_max);
+        return Err(Refusal::new(Reason::BodyTooLarge, detail));
+    }
+    let Some(route) = worker.routes.find(Some(&request.host), request.path()) else {
+        return Err(Refusal::new(Reason::NoRoute, "no route matches this host and path"));
+    };
+    journey.route = Some(route.pattern.clone());
+    let upstream = &worker.upstreams[route.upstream];
+    Attempts { config: &worker.config, upstream, pool: &worker.pool }.run(request, interim, journey).await
+}

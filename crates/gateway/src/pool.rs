@@ -1,0 +1,85 @@
+//! Idle connections to instances. One pool per worker thread: taking a connection is a lookup and a pop, without a lock.
+
+use std::cell::RefCell;
+use std::collections::HashMap;
+use std::rc::Rc;
+use std::time::Duration;
+
+use bytes::BytesMut;
+use tokio::time::Instant;
+
+use crate::alarm::Alarm;
+use crate::http1::Wire;
+use crate::transport::Transport;
+
+/// Shorter than the 5 s after which uvicorn and Node close an idle connection, so that ours is gone before theirs is.
+const IDLE_MAX: Duration = Duration::from_secs(4);
+/// A request that must not be sent twice takes a connection only if it was used this recently: one that the instance is just closing
+/// would lose it.
+const FRESH: Duration = Duration::from_secs(1);
+
+/// A connection to an instance between two requests.
+pub(crate) struct Connection {
+    pub(crate) wire: Wire,
+    pub(crate) alarm: Alarm,
+    idle_since: Instant,
+}
+
+impl Connection {
+    pub(crate) fn new(transport: Transport) -> Self {
+        Self { wire: Wire::new(transport, BytesMut::new()), alarm: Alarm::new(), idle_since: Instant::now() }
+    }
+}
+
+/// Keyed by the member's slot, a number never used twice.
+pub(crate) struct Pool {
+    idle: RefCell<HashMap<u64, Vec<Connection>>>,
+    per_member_max: usize,
+}
+
+impl Pool {
+    pub(crate) fn new(per_member_max: usize) -> Rc<Self> {
+        Rc::new(Self { idle: RefCell::default(), per_member_max })
+    }
+
+    /// The most recently used connection that is still good.
+    pub(crate) fn take(&self, slot: u64, must_be_fresh: bool) -> Option<Connection> {
+        let mut idle = self.idle.borrow_mut();
+        let connections = idle.get_mut(&slot)?;
+        let age_max = if must_be_fresh { FRESH } else { IDLE_MAX };
+        while let Some(mut connection) = connections.pop() {
+            if connection.idle_since.elapsed() >= age_max {
+                // The rest is older still; what is merely not fresh enough stays for others.
+                connections.push(connection);
+                return None;
+            }
+            if connection.wire.is_silent() {
+                return Some(connection);
+            }
+        }
+        None
+    }
+
+    pub(crate) fn put(&self, slot: u64, mut connection: Connection) {
+        connection.idle_since = Instant::now();
+        connection.alarm.off();
+        let mut idle = self.idle.borrow_mut();
+        let connections = idle.entry(slot).or_default();
+        if connections.len() < self.per_member_max {
+            connections.push(connection);
+        }
+    }
+
+    /// Closes what has been idle for too long, and everything to members that are gone.
+    pub(crate) fn sweep(&self, is_member: impl Fn(u64) -> bool) {
+        self.idle.borrow_mut().retain(|slot, connections| {
+            connections.retain(|connection| connection.idle_since.elapsed() < IDLE_MAX);
+            is_member(*slot) && !connections.is_empty()
+        });
+    }
+
+    /// Closes everything: the gateway is going.
+    pub(crate) fn clear(&self) {
+        self.idle.borrow_mut().clear();
+    }
+}

@@ -1,0 +1,95 @@
+//! Active probes: is the instance ready? The only place that asks; rollouts, the balancer and the status page all read this answer.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use bytes::BytesMut;
+use http::Method;
+use tokio::task::JoinSet;
+use tokio::time::{sleep, timeout};
+
+use crate::config::Probe;
+use crate::endpoint::Endpoint;
+use crate::http1::Wire;
+use crate::http1::head::parse_response;
+use crate::upstream::{Health, Member, Upstream};
+
+/// A fresh instance is asked this often until it is ready: it should not wait for its first request.
+const STARTING_INTERVAL: Duration = Duration::from_millis(25);
+const RESPONSE_HEAD_BYTES_MAX: usize = 64 * 1024;
+
+/// Told of every change, from the task that probes.
+pub type OnHealth = Arc<dyn Fn(&Endpoint, bool) + Send + Sync>;
+
+/// Probes each member of an upstream, each at its own pace, for as long as it is one.
+pub(crate) async fn run(upstream: Arc<Upstream>, mut endpoints: tokio::sync::watch::Receiver<Vec<Endpoint>>, on_health: OnHealth) {
+    let mut probes = JoinSet::new();
+    let mut probed: Vec<u64> = Vec::new();
+    loop {
+        upstream.update(&endpoints.borrow_and_update());
+        let members = upstream.members();
+        probed.retain(|slot| members.iter().any(|member| member.slot == *slot));
+        for member in members {
+            if !probed.contains(&member.slot) {
+                probed.push(member.slot);
+                probes.spawn(probe(Arc::clone(&upstream), member, Arc::clone(&on_health)));
+            }
+        }
+        while probes.try_join_next().is_some() {}
+        if endpoints.changed().await.is_err() {
+            // Whoever lists the endpoints is gone: the list stays as it is.
+            while probes.join_next().await.is_some() {}
+            return;
+        }
+    }
+}
+
+async fn probe(upstream: Arc<Upstream>, member: Arc<Member>, on_health: OnHealth) {
+    let config = &upstream.config.probe;
+    let (mut passed, mut failed) = (0_u32, 0_u32);
+    while upstream.has_member(member.slot) {
+        if member.is_draining() {
+            sleep(config.interval).await;
+            continue;
+        }
+        match ask(&member, config).await {
+            Ok(()) => (passed, failed) = (passed.saturating_add(1), 0),
+            Err(why) => {
+                (passed, failed) = (0, failed.saturating_add(1));
+                tracing::debug!(instance.id = &*member.endpoint.id, why, "probe failed");
+            }
+        }
+        let before = member.health();
+        let after = match before {
+            Health::Unknown | Health::Down if passed >= config.healthy_after => Health::Up,
+            Health::Up if failed >= config.unhealthy_after => Health::Down,
+            unchanged => unchanged,
+        };
+        if after != before || passed == 1 {
+            member.set_health(after);
+        }
+        if after != before {
+            upstream.refresh();
+            on_health(&member.endpoint, after == Health::Up);
+        }
+        let wait = if after == Health::Unknown { STARTING_INTERVAL } else { config.interval };
+        // Up to a tenth of jitter, so that many gateways do not ask in step.
+        sleep(wait.mul_f64(fastrand::f64().mul_add(0.1, 0.95))).await;
+    }
+}
+
+async fn ask(member: &Member, config: &Probe) -> Result<(), &'static str> {
+    timeout(config.timeout, ask_once(member, config)).await.unwrap_or(Err("no answer in time"))
+}
+
+async fn ask_once(member: &Member, config: &Probe) -> Result<(), &'static str> {
+    let transport = member.endpoint.address.connect().await.map_err(|_| "cannot connect")?;
+    let Some(path) = &config.path else { return Ok(()) };
+    let mut wire = Wire::new(transport, BytesMut::new());
+    let request = format!("GET {path} HTTP/1.1\r\nhost: localhost\r\nuser-agent: plimsoll-probe\r\nconnection: close\r\n\r\n");
+    wire.out.front.extend_from_slice(request.as_bytes());
+    std::future::poll_fn(|cx| wire.poll_flush(cx)).await.map_err(|_| "cannot send")?;
+    let block = std::future::poll_fn(|cx| wire.poll_head(cx, RESPONSE_HEAD_BYTES_MAX)).await.map_err(|_| "no answer")?;
+    let (head, _) = parse_response(block, &Method::GET)?;
+    if head.status.is_success() { Ok(()) } else { Err("the status is not 2xx") }
+}

@@ -1,0 +1,256 @@
+//! How servers read a path, when they do not all read it alike.
+//!
+//! The gateway forwards the bytes that the client wrote, so the instance reads them by its own rules. If the gateway matched by other
+//! rules, a client could write a path that takes one route here and means another there: `/x/../admin`, `//admin`, `/x%2F..%2Fadmin`,
+//! `/admin;x/`. Therefore:
+//!
+//! - What means the same to everybody is brought to one form: `/%61dmin` is `/admin`, `%2f` is `%2F`, `é` is `%C3%A9` (RFC 3986, 6.2.2).
+//! - What servers differ about is read in every way: encoded slashes and backslashes separate segments or do not, parameters after `;`
+//!   are cut or not, empty segments are merged or not, dot segments are removed or not. All readings must find the same route; if they
+//!   do not, the path has none. An honest client's path has one reading, or readings that agree.
+//! - Dot segments together with another doubt have no route at all: then the order matters in which a server applies its rules.
+//!
+//! Nothing is allocated for a path of ordinary characters.
+
+use std::ops::ControlFlow;
+
+use super::segments;
+
+/// A set of the liberties that a server may take with a path.
+#[derive(Clone, Copy, PartialEq, Eq)]
+struct Liberties(u8);
+
+impl Liberties {
+    const NONE: Self = Self(0);
+    /// `%2F`, `%5C` and `\` are `/`.
+    const SLASHES: Self = Self(1);
+    /// `;` ends the segment's name.
+    const PARAMETERS: Self = Self(2);
+    /// `//` is `/`.
+    const MERGE: Self = Self(4);
+    /// `.` and `..` are steps.
+    const DOTS: Self = Self(8);
+    const ALL: Self = Self(15);
+
+    fn has(self, liberty: Self) -> bool {
+        self.0 & liberty.0 != 0
+    }
+
+    fn subsets(self) -> impl Iterator<Item = Self> {
+        (0..=Self::ALL.0).filter(move |bits| bits & !self.0 == 0).map(Self)
+    }
+}
+
+/// What `find` says of the path, if it says the same of every reading.
+pub(super) fn agreed<T: PartialEq>(path: &[u8], find: impl Fn(&[u8]) -> Option<T>) -> Option<T> {
+    if is_ordinary(path) {
+        return find(path);
+    }
+    let canonical = canonical(path);
+    let doubts = doubts(&canonical);
+    if doubts.has(Liberties::DOTS) && doubts != Liberties::DOTS {
+        return None;
+    }
+    let found = find(&canonical);
+    let same = doubts.subsets().try_for_each(|liberties| match find(&read(&canonical, liberties)) == found {
+        true => ControlFlow::Continue(()),
+        false => ControlFlow::Break(()),
+    });
+    if same.is_continue() { found } else { None }
+}
+
+/// The path as the server that takes every liberty reads it: the one form in which a route can be written.
+pub(super) fn normal(path: &[u8]) -> Vec<u8> {
+    read(&canonical(path), Liberties::ALL)
+}
+
+/// One spelling for all that mean the same to everybody. A `%` that encodes nothing is a character like any other.
+pub(super) fn canonical(path: &[u8]) -> Vec<u8> {
+    const HEX: &[u8; 16] = b"0123456789ABCDEF";
+    let mut canonical = Vec::with_capacity(path.len());
+    let mut rest = path;
+    while let [first, after @ ..] = rest {
+        let (byte, encoded) = match rest {
+            [b'%', high, low, ..] if high.is_ascii_hexdigit() && low.is_ascii_hexdigit() => (hex_value(*high) << 4 | hex_value(*low), true),
+            _ => (*first, false),
+        };
+        rest = if encoded { &rest[3..] } else { after };
+        if is_plain(byte) || (!encoded && matches!(byte, b'/' | b'\\' | b';')) {
+            canonical.push(byte);
+        } else {
+            canonical.extend([b'%', HEX[usize::from(byte >> 4)], HEX[usize::from(byte & 15)]]);
+        }
+    }
+    canonical
+}
+
+/// The value of a hexadecimal digit.
+fn hex_value(digit: u8) -> u8 {
+    match digit {
+        b'0'..=b'9' => digit - b'0',
+        _ => (digit | 0x20) - b'a' + 10,
+    }
+}
+
+/// What a segment may hold as itself (RFC 3986), apart from `;`, which some servers give a meaning.
+fn is_plain(byte: u8) -> bool {
+    byte.is_ascii_alphanumeric() || b"-._~!$&'()*+,=:@".contains(&byte)
+}
+
+/// Whether everybody reads the path alike and it is spelt in the one form already.
+fn is_ordinary(path: &[u8]) -> bool {
+    let mut last = 0;
+    path.iter().all(|byte| {
+        let odd = last == b'/' && matches!(byte, b'/' | b'.');
+        last = *byte;
+        !odd && (*byte == b'/' || is_plain(*byte))
+    })
+}
+
+/// The liberties that would make a difference to this path.
+fn doubts(canonical: &[u8]) -> Liberties {
+    let mut doubts = Liberties::NONE;
+    let separated = read(canonical, Liberties::SLASHES);
+    if separated != canonical {
+        doubts.0 |= Liberties::SLASHES.0;
+    }
+    let named = read(&separated, Liberties::PARAMETERS);
+    if named != separated {
+        doubts.0 |= Liberties::PARAMETERS.0;
+    }
+    if read(&named, Liberties::MERGE) != named {
+        doubts.0 |= Liberties::MERGE.0;
+    }
+    if segments(&named).any(is_dots) {
+        doubts.0 |= Liberties::DOTS.0;
+    }
+    doubts
+}
+
+fn is_dots(segment: &[u8]) -> bool {
+    matches!(segment, b"." | b"..")
+}
+
+/// The path as a server with these liberties reads it.
+fn read(canonical: &[u8], liberties: Liberties) -> Vec<u8> {
+    let separated = if liberties.has(Liberties::SLASHES) { separate(canonical) } else { canonical.to_vec() };
+    let mut kept: Vec<&[u8]> = Vec::new();
+    let mut names = segments(&separated).peekable();
+    while let Some(segment) = names.next() {
+        let is_last = names.peek().is_none();
+        let name = match segment.iter().position(|byte| *byte == b';') {
+            Some(end) if liberties.has(Liberties::PARAMETERS) => &segment[..end],
+            _ => segment,
+        };
+        if liberties.has(Liberties::DOTS) && is_dots(name) {
+            if name == b".." {
+                kept.pop();
+            }
+            // A step leads into a directory: `/a/b/..` is `/a/`.
+            if is_last {
+                kept.push(b"");
+            }
+        } else if is_last || !name.is_empty() || !liberties.has(Liberties::MERGE) {
+            kept.push(name);
+        }
+    }
+    kept.iter().flat_map(|name| std::iter::once(b'/').chain(name.iter().copied())).collect()
+}
+
+fn separate(canonical: &[u8]) -> Vec<u8> {
+    let mut separated = Vec::with_capacity(canonical.len());
+    let mut rest = canonical;
+    while let [first, after @ ..] = rest {
+        (rest, _) = match rest {
+            [b'%', b'2', b'F', after @ ..] | [b'%', b'5', b'C', after @ ..] | [b'\\', after @ ..] => (after, separated.push(b'/')),
+            _ => (after, separated.push(*first)),
+        };
+    }
+    separated
+}
+
+#[cfg(test)]
+mod tests {
+    use proptest::prelude::*;
+
+    use super::*;
+
+    fn text(bytes: &[u8]) -> String {
+        String::from_utf8(bytes.to_vec()).unwrap()
+    }
+
+    #[test]
+    fn one_spelling_for_what_means_the_same() {
+        let cases = [
+            ("/admin", "/admin"),
+            ("/%61dmin", "/admin"),
+            ("/caf\u{e9}", "/caf%C3%A9"),
+            ("/caf%c3%a9", "/caf%C3%A9"),
+            ("/a%2fb%5cc", "/a%2Fb%5Cc"),
+            ("/%40me", "/@me"),
+            ("/a%3Bb", "/a%3Bb"),
+            ("/100%", "/100%25"),
+            ("/%%361", "/%2561"),
+            ("/%2561", "/%2561"),
+            ("/a b", "/a%20b"),
+        ];
+        for (written, expected) in cases {
+            assert_eq!(text(&canonical(written.as_bytes())), expected, "{written}");
+        }
+    }
+
+    #[test]
+    fn the_normal_form_is_what_the_most_liberal_server_reads() {
+        let cases = [
+            ("/", "/"),
+            ("/x/../admin/", "/admin/"),
+            ("/a/./b", "/a/b"),
+            ("/a/b/..", "/a/"),
+            ("/a/.", "/a/"),
+            ("/../..", "/"),
+            ("//admin", "/admin"),
+            ("/a///b//", "/a/b/"),
+            ("/x%2f..%2Fadmin", "/admin"),
+            ("/x\\..\\admin", "/admin"),
+            ("/%2e%2E/admin", "/admin"),
+            ("/admin;v=1/x;y", "/admin/x"),
+            ("/x/..;a/admin", "/admin"),
+            ("/.well-known/x", "/.well-known/x"),
+            ("/a/...", "/a/..."),
+            ("/x%252F", "/x%252F"),
+        ];
+        for (written, expected) in cases {
+            assert_eq!(text(&normal(written.as_bytes())), expected, "{written}");
+        }
+    }
+
+    #[test]
+    fn ordinary_paths_are_not_copied() {
+        for path in ["/", "/api/users/42", "/a.b/c..d", "/@me/~x/$y,z=1:2"] {
+            assert!(is_ordinary(path.as_bytes()), "{path}");
+            assert_eq!(text(&normal(path.as_bytes())), path);
+        }
+        for path in ["//", "/.", "/a/../b", "/%61", "/a;b", "/a\\b", "/\u{e9}"] {
+            assert!(!is_ordinary(path.as_bytes()), "{path}");
+        }
+    }
+
+    proptest! {
+        #[test]
+        fn both_forms_are_their_own(path in prop::collection::vec(prop::sample::select(b"/.%;\\2fFeE5cC61aA \xc3".to_vec()), 0..40)) {
+            let path = [b"/", &*path].concat();
+            let canonical = canonical(&path);
+            prop_assert_eq!(super::canonical(&canonical), canonical);
+            let normal = normal(&path);
+            prop_assert_eq!(super::normal(&normal), normal);
+        }
+
+        #[test]
+        fn an_ordinary_path_has_no_doubts(path in "(/[a-z.%;\\\\]{0,3}){1,5}") {
+            if is_ordinary(path.as_bytes()) {
+                prop_assert_eq!(canonical(path.as_bytes()), path.as_bytes());
+                prop_assert!(doubts(path.as_bytes()) == Liberties::NONE);
+            }
+        }
+    }
+}

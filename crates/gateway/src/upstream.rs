@@ -1,0 +1,146 @@
+//! A named set of instances: who is in it, who may take a request, and how each one is doing.
+
+mod member;
+
+use std::collections::HashMap;
+use std::net::IpAddr;
+use std::sync::atomic::{AtomicU64, Ordering::Relaxed};
+use std::sync::{Arc, Mutex, PoisonError};
+use std::time::Duration;
+
+use arc_swap::ArcSwap;
+use plimsoll_policy::{Reason, Refusal};
+use tokio::sync::Notify;
+use tokio::time::{Instant, timeout_at};
+
+pub(crate) use member::{Health, Member, MemberStats, Permit};
+
+use crate::balance::{self, Balancer};
+use crate::clock::now_ns;
+use crate::config::{HashOn, UpstreamConfig};
+use crate::endpoint::Endpoint;
+use crate::message::Request;
+use crate::outlier::Eligibility;
+
+/// How long a request waits when there is no instance at all: long enough for a restart, short enough for a person.
+const WAIT_FOR_INSTANCE: Duration = Duration::from_secs(5);
+
+/// No number is used twice, so a connection to a member that is gone can never be taken for one to its successor.
+static NEXT_SLOT: AtomicU64 = AtomicU64::new(0);
+
+pub(crate) struct Upstream {
+    pub(crate) config: UpstreamConfig,
+    roster: ArcSwap<Roster>,
+    /// Totals by instance name: they outlive restarts.
+    stats: Mutex<HashMap<Arc<str>, Arc<MemberStats>>>,
+    changed: Notify,
+}
+
+struct Roster {
+    /// Everybody, for probes and the status page.
+    all: Vec<Arc<Member>>,
+    /// Those that have been ready once and are not draining.
+    balancer: Balancer<Arc<Member>>,
+}
+
+impl Upstream {
+    pub(crate) fn new(config: UpstreamConfig) -> Self {
+        let roster = Roster { all: Vec::new(), balancer: Balancer::new(config.balancer(), Vec::new()) };
+        Self { config, roster: ArcSwap::from_pointee(roster), stats: Mutex::default(), changed: Notify::new() }
+    }
+
+    /// Takes over a new list of endpoints. Members that are in both keep their connections, health and record.
+    pub(crate) fn update(&self, endpoints: &[Endpoint]) {
+        let mut stats = self.stats.lock().unwrap_or_else(PoisonError::into_inner);
+        stats.retain(|id, _| endpoints.iter().any(|endpoint| endpoint.id == *id));
+        let known = self.roster.load();
+        let member = |endpoint: &Endpoint| {
+            if let Some(same) = known.all.iter().find(|member| member.endpoint.is_same_process(endpoint)) {
+                same.adopt(endpoint);
+                return Arc::clone(same);
+            }
+            let stats = Arc::clone(stats.entry(endpoint.id.clone()).or_default());
+            Arc::new(Member::new(NEXT_SLOT.fetch_add(1, Relaxed), endpoint.clone(), stats, self.config.ejection))
+        };
+        self.rebuild(endpoints.iter().map(member).collect::<Vec<_>>());
+    }
+
+    /// Lets members that have just become ready take traffic.
+    pub(crate) fn refresh(&self) {
+        let _one_at_a_time = self.stats.lock().unwrap_or_else(PoisonError::into_inner);
+        self.rebuild(self.roster.load().all.clone());
+    }
+
+    fn rebuild(&self, all: Vec<Arc<Member>>) {
+        let active = all.iter().filter(|member| member.is_active()).cloned().collect();
+        self.roster.store(Arc::new(Roster { balancer: Balancer::new(self.config.balancer(), active), all }));
+        self.changed.notify_waiters();
+    }
+
+    pub(crate) fn members(&self) -> Vec<Arc<Member>> {
+        self.roster.load().all.clone()
+    }
+
+    pub(crate) fn has_member(&self, slot: u64) -> bool {
+        self.roster.load().all.iter().any(|member| member.slot == slot)
+    }
+
+    /// A place at the best instance that was not tried before; waits a little when there is none at all.
+    pub(crate) async fn acquire(&self, tried: &[u64], key: Option<u64>, total_ends: Option<Instant>) -> Result<Permit, Refusal> {
+        if let Some(permit) = self.pick(tried, key) {
+            return Ok(permit);
+        }
+        let wait_ends = Instant::now() + WAIT_FOR_INSTANCE;
+        let wait_ends = total_ends.map_or(wait_ends, |end| end.min(wait_ends));
+        loop {
+            let changed = self.changed.notified();
+            if let Some(permit) = self.pick(tried, key) {
+                return Ok(permit);
+            }
+            if timeout_at(wait_ends, changed).await.is_err() {
+                let detail = format!("upstream `{}` has no instance that is ready", self.config.name);
+                return Err(Refusal::new(Reason::NoInstance, detail).with_retry_after(Duration::from_secs(1)));
+            }
+        }
+    }
+
+    fn pick(&self, tried: &[u64], key: Option<u64>) -> Option<Permit> {
+        let roster = self.roster.load();
+        let members = roster.balancer.members();
+        let now = now_ns();
+        let eligibility = Eligibility::of(members.iter().map(|member| member.is_good(now)), self.config.ejection.panic_threshold);
+        let may = |index: usize| eligibility.admits(members[index].is_good(now)) && !tried.contains(&members[index].slot);
+        let chosen = member::with_rng(|rng| {
+            let first_choice = roster.balancer.pick(may, key, now, rng);
+            // Everybody good was tried: a second attempt at the same instance, on a new connection, beats giving up.
+            first_choice.or_else(|| roster.balancer.pick(|index| eligibility.admits(members[index].is_good(now)), key, now, rng))
+        })?;
+        Some(Permit::new(Arc::clone(&members[chosen]), now))
+    }
+
+    /// What consistent hashing keeps together; `None` under other policies.
+    pub(crate) fn hash_key(&self, request: &Request, client: IpAddr) -> Option<u64> {
+        if self.config.balance != balance::Policy::ConsistentHash {
+            return None;
+        }
+        match &self.config.hash_on {
+            HashOn::ClientIp => match client {
+                IpAddr::V4(address) => Some(balance::hash_key(&address.octets())),
+                IpAddr::V6(address) => Some(balance::hash_key(&address.octets())),
+            },
+            HashOn::Header(name) => request.headers.first(name).map(balance::hash_key),
+            HashOn::Cookie(name) => cookie(request, name.as_bytes()).map(balance::hash_key),
+        }
+    }
+}
+
+fn cookie<'a>(request: &'a Request, name: &[u8]) -> Option<&'a [u8]> {
+    let pairs = request.headers.all("cookie").flat_map(|value| value.split(|byte| *byte == b';'));
+    pairs.map(<[u8]>::trim_ascii).find_map(|pair| pair.strip_prefix(name)?.strip_prefix(b"="))
+}
+
+impl UpstreamConfig {
+    fn balancer(&self) -> balance::Config {
+        balance::Config { policy: self.balance, ..balance::Config::default() }
+    }
+}

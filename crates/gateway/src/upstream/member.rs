@@ -1,0 +1,207 @@
+//! One instance as the gateway sees it, and a request's place in it.
+
+use std::cell::RefCell;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, AtomicU8, AtomicU32, AtomicU64, Ordering::Relaxed};
+use std::time::Duration;
+
+use http::StatusCode;
+use plimsoll_telemetry::Histogram;
+
+use crate::balance::{self, InFlight, Load, Weight};
+use crate::clock::now_ns;
+use crate::endpoint::Endpoint;
+use crate::forward::Failure;
+use crate::message::ResponseHead;
+use crate::outlier::{self, Outlier, Standing};
+use crate::stats::StatusClasses;
+
+/// What active probes say.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[repr(u8)]
+pub(crate) enum Health {
+    /// Not ready yet.
+    Unknown,
+    Up,
+    /// Was ready once.
+    Down,
+}
+
+pub(crate) struct Member {
+    pub(crate) slot: u64,
+    pub(crate) endpoint: Endpoint,
+    pub(crate) stats: Arc<MemberStats>,
+    weight: AtomicU32,
+    draining: AtomicBool,
+    load: Load,
+    outlier: Outlier,
+    health: AtomicU8,
+    judged_by: outlier::Config,
+}
+
+/// Totals of one instance name, over all its restarts.
+#[derive(Default)]
+pub(crate) struct MemberStats {
+    pub(crate) responses: StatusClasses,
+    pub(crate) latency: Histogram,
+    pub(crate) failures: AtomicU64,
+    pub(crate) ejections: AtomicU64,
+}
+
+impl Member {
+    pub(super) fn new(slot: u64, endpoint: Endpoint, stats: Arc<MemberStats>, judged_by: outlier::Config) -> Self {
+        let (weight, draining) = (AtomicU32::new(endpoint.weight), AtomicBool::new(endpoint.draining));
+        let health = AtomicU8::new(Health::Unknown as u8);
+        Self { slot, endpoint, stats, weight, draining, load: Load::default(), outlier: Outlier::default(), health, judged_by }
+    }
+
+    /// Takes over what may change during the life of one process.
+    pub(super) fn adopt(&self, endpoint: &Endpoint) {
+        self.weight.store(endpoint.weight, Relaxed);
+        self.draining.store(endpoint.draining, Relaxed);
+    }
+
+    pub(crate) fn is_draining(&self) -> bool {
+        self.draining.load(Relaxed)
+    }
+
+    pub(crate) fn health(&self) -> Health {
+        match self.health.load(Relaxed) {
+            0 => Health::Unknown,
+            1 => Health::Up,
+            _ => Health::Down,
+        }
+    }
+
+    pub(crate) fn set_health(&self, health: Health) {
+        let now = now_ns();
+        match (self.health(), health) {
+            (Health::Unknown, Health::Up) => self.load.available_from(now),
+            (_, Health::Up) => self.outlier.probe_succeeded(now),
+            _ => {}
+        }
+        self.health.store(health as u8, Relaxed);
+    }
+
+    /// Whether it is meant to take traffic, however it is doing.
+    pub(super) fn is_active(&self) -> bool {
+        !self.is_draining() && self.health() != Health::Unknown
+    }
+
+    pub(super) fn is_good(&self, now: u64) -> bool {
+        self.health() == Health::Up && self.outlier.is_in(now)
+    }
+
+    pub(crate) fn is_ejected(&self) -> bool {
+        matches!(self.outlier.standing(now_ns()), Standing::Ejected { .. })
+    }
+
+    pub(crate) fn in_flight(&self) -> u32 {
+        self.load.in_flight()
+    }
+
+    fn judge(&self, failure: outlier::Failure, began_ns: u64) {
+        let ejection = self.outlier.failed(failure, began_ns, now_ns(), &self.judged_by);
+        if let Some(ejection) = ejection {
+            self.stats.ejections.fetch_add(1, Relaxed);
+            self.load.available_from(ejection.until_ns);
+            tracing::warn!(
+                instance.id = &*self.endpoint.id,
+                duration_ms = ejection.lasts.as_millis() as u64,
+                "instance ejected: its attempts fail"
+            );
+        }
+    }
+}
+
+impl balance::Member for Member {
+    fn id(&self) -> &str {
+        &self.endpoint.id
+    }
+
+    fn weight(&self) -> Weight {
+        Weight::try_from(self.weight.load(Relaxed)).unwrap_or_default()
+    }
+
+    fn load(&self) -> &Load {
+        &self.load
+    }
+}
+
+/// One request's place at one instance. Covers the answer's body too: only then is the work over.
+pub(crate) struct Permit {
+    member: Arc<Member>,
+    in_flight: Option<InFlight>,
+    began_ns: u64,
+}
+
+impl Permit {
+    pub(super) fn new(member: Arc<Member>, began_ns: u64) -> Self {
+        let in_flight = Some(member.load.begin(began_ns));
+        Self { member, in_flight, began_ns }
+    }
+
+    pub(crate) fn member(&self) -> &Member {
+        &self.member
+    }
+
+    /// The head of the answer is here.
+    pub(crate) fn answered(&mut self, head: &ResponseHead) {
+        let now = now_ns();
+        self.member.stats.responses.count(head.status);
+        self.member.stats.latency.record(Duration::from_nanos(now.saturating_sub(self.began_ns)));
+        match failure_of(head) {
+            Some(failure) => self.member.judge(failure, self.began_ns),
+            None => {
+                if let Some(in_flight) = &mut self.in_flight {
+                    self.member.load.answered(in_flight, now, balance::Config::default().decay);
+                }
+                self.member.outlier.succeeded(now);
+            }
+        }
+    }
+
+    pub(crate) fn failed(&self, failure: &Failure) {
+        let failure = match failure {
+            Failure::Client(_) => return,
+            Failure::Connect(error) if matches!(error.kind(), std::io::ErrorKind::ConnectionRefused | std::io::ErrorKind::NotFound) => {
+                outlier::Failure::Refused
+            }
+            _ => outlier::Failure::Broken,
+        };
+        self.member.stats.failures.fetch_add(1, Relaxed);
+        self.member.judge(failure, self.began_ns);
+    }
+
+    /// The answer broke off after its head.
+    pub(crate) fn broke_off(&self) {
+        self.member.stats.failures.fetch_add(1, Relaxed);
+        self.member.judge(outlier::Failure::Broken, self.began_ns);
+    }
+
+    pub(crate) fn release(&mut self) {
+        if let Some(in_flight) = self.in_flight.take() {
+            self.member.load.finish(in_flight, now_ns());
+        }
+    }
+}
+
+impl Drop for Permit {
+    fn drop(&mut self) {
+        self.release();
+    }
+}
+
+/// A 503 with Retry-After is an instance that refuses on purpose, and says until when: no fault of its own.
+fn failure_of(head: &ResponseHead) -> Option<outlier::Failure> {
+    let on_purpose = head.status == StatusCode::SERVICE_UNAVAILABLE && head.headers.first("retry-after").is_some();
+    if on_purpose { None } else { outlier::Failure::of_status(head.status) }
+}
+
+thread_local! {
+    static RNG: RefCell<fastrand::Rng> = RefCell::new(fastrand::Rng::new());
+}
+
+pub(super) fn with_rng<T>(choose: impl FnOnce(&mut fastrand::Rng) -> T) -> T {
+    RNG.with_borrow_mut(choose)
+}

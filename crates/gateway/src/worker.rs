@@ -1,0 +1,124 @@
+//! One thread of the gateway: its own runtime, its own listener, its own connections to instances.
+//!
+//! Nothing on a request's way is shared between workers but atomics, so a request never waits for another core.
+
+use std::io;
+use std::net::SocketAddr;
+use std::rc::Rc;
+use std::sync::Arc;
+use std::sync::atomic::Ordering::Relaxed;
+use std::time::Duration;
+
+use bytes::BytesMut;
+use tokio::net::{TcpListener, TcpStream};
+use tokio::time::{interval, sleep, timeout};
+use tokio_util::task::TaskTracker;
+
+use crate::config::Config;
+use crate::drain::Drain;
+use crate::http1::Wire;
+use crate::http1::server::Server;
+use crate::http2;
+use crate::pool::Pool;
+use crate::route::Routes;
+use crate::stats::EdgeStats;
+use crate::transport::Transport;
+use crate::upstream::Upstream;
+
+/// What all workers share.
+#[derive(Clone)]
+pub(crate) struct Shared {
+    pub(crate) config: Arc<Config>,
+    pub(crate) routes: Arc<Routes>,
+    pub(crate) upstreams: Arc<[Arc<Upstream>]>,
+    pub(crate) edge: Arc<EdgeStats>,
+    pub(crate) drain: Drain,
+}
+
+/// What the connections of one worker share.
+pub(crate) struct Worker {
+    pub(crate) config: Arc<Config>,
+    pub(crate) routes: Arc<Routes>,
+    pub(crate) upstreams: Arc<[Arc<Upstream>]>,
+    pub(crate) edge: Arc<EdgeStats>,
+    pub(crate) drain: Drain,
+    pub(crate) pool: Rc<Pool>,
+}
+
+/// Serves connections until the gateway drains; returns when the last one is done, or the drain has taken too long.
+pub(crate) async fn run(shared: Shared, listener: std::net::TcpListener) -> io::Result<()> {
+    let listener = TcpListener::from_std(listener)?;
+    let Shared { config, routes, upstreams, edge, drain } = shared;
+    let pool = Pool::new(config.limits.upstream_idle_per_instance_max);
+    let worker = Rc::new(Worker { config, routes, upstreams, edge, drain, pool });
+    let connections = TaskTracker::new();
+    tokio::select! {
+        () = accept(&worker, &listener, &connections) => {}
+        () = sweep(&worker) => {}
+        () = worker.drain.clone().wait() => {}
+    }
+    // What the kernel has already accepted for this listener would be reset by closing it.
+    while let Some(Ok((stream, address))) = now(listener.accept()).await {
+        connections.spawn_local(serve(Rc::clone(&worker), stream, address));
+    }
+    drop(listener);
+    connections.close();
+    let _ = timeout(worker.config.timeouts.drain, connections.wait()).await;
+    worker.pool.clear();
+    Ok(())
+}
+
+/// The result of a future that is ready at once.
+async fn now<T>(future: impl Future<Output = T>) -> Option<T> {
+    timeout(Duration::ZERO, future).await.ok()
+}
+
+async fn accept(worker: &Rc<Worker>, listener: &TcpListener, connections: &TaskTracker) {
+    loop {
+        match listener.accept().await {
+            Ok((stream, address)) => {
+                connections.spawn_local(serve(Rc::clone(worker), stream, address));
+            }
+            // Out of file descriptors, or the peer left in the queue: neither is cured by trying again at once.
+            Err(error) => {
+                tracing::warn!(%error, "cannot accept a connection; is the limit on open files too low? (ulimit -n)");
+                sleep(Duration::from_millis(50)).await;
+            }
+        }
+    }
+}
+
+async fn sweep(worker: &Worker) {
+    let mut tick = interval(Duration::from_secs(1));
+    loop {
+        tick.tick().await;
+        worker.pool.sweep(|slot| worker.upstreams.iter().any(|upstream| upstream.has_member(slot)));
+    }
+}
+
+async fn serve(worker: Rc<Worker>, stream: TcpStream, address: SocketAddr) {
+    let edge = Arc::clone(&worker.edge);
+    edge.connections_total.fetch_add(1, Relaxed);
+    let open = edge.connections.fetch_add(1, Relaxed) + 1;
+    let _closed = Closed(Arc::clone(&edge));
+    // Without it the last, partly filled packet of an answer waits for an acknowledgement.
+    let _ = stream.set_nodelay(true);
+    let mut transport = Transport::from(stream);
+    if open > worker.config.limits.connections_max as u64 {
+        return Server::new(worker, Wire::new(transport, BytesMut::new()), address.ip()).turn_away().await;
+    }
+    let peer = address.ip();
+    match http2::sniff(&mut transport, &worker).await {
+        http2::Sniffed::Http1(prefix) => Server::new(worker, Wire::new(transport, prefix), peer).run().await,
+        http2::Sniffed::Http2(prefix) => http2::serve(worker, transport, prefix, peer).await,
+        http2::Sniffed::Gone => {}
+    }
+}
+
+struct Closed(Arc<EdgeStats>);
+
+impl Drop for Closed {
+    fn drop(&mut self) {
+        self.0.connections.fetch_sub(1, Relaxed);
+    }
+}
