@@ -36,8 +36,9 @@ impl Source {
 
     /// Tests, chores and the test bed may do what production code may not.
     pub(super) fn is_production(&self) -> bool {
-        let exempt = ["xtask/", "crates/testbed/", "examples/", "fuzz/"];
-        let is_test = self.path.contains("/tests/") || self.name() == "tests.rs" || self.path.contains("/benches/");
+        // The supervisor's tests need a binary of their own to be their children's parent.
+        let exempt = ["xtask/", "crates/testbed/", "examples/", "fuzz/", "crates/supervisor/src/bin/"];
+        let is_test = ["/tests/", "/examples/", "/benches/"].iter().any(|part| self.path.contains(part)) || self.name() == "tests.rs";
         !is_test && !exempt.iter().any(|prefix| self.path.starts_with(prefix))
     }
 
