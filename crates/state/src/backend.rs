@@ -14,7 +14,7 @@ pub type State = Arc<dyn Backend>;
 pub type Result<T> = std::result::Result<T, Error>;
 
 /// Why an operation on shared state did not happen.
-#[derive(Debug, thiserror::Error)]
+#[derive(Clone, Debug, thiserror::Error)]
 pub enum Error {
     /// The store cannot be reached, or did not answer in time. The operation may or may not have happened. Worth a retry later.
     #[error("the shared state is unavailable: {0}")]

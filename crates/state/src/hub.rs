@@ -162,7 +162,7 @@ mod tests {
         let (first, second) = (hub.subscribe("news").unwrap(), hub.subscribe("news").unwrap());
         assert_eq!(*generation.borrow(), 1);
         drop(first);
-        assert_eq!(hub.channels(), ["news".into()]);
+        assert_eq!(hub.channels(), [Box::<str>::from("news")]);
         drop(second);
         assert!(hub.is_empty());
         assert_eq!(*generation.borrow(), 2);

@@ -5,6 +5,7 @@ use std::sync::Arc;
 
 use crate::backend::{Error, Result, State};
 use crate::memory::Memory;
+use crate::redis::Redis;
 use crate::sqlite::Sqlite;
 
 /// Opens the store that `url` names (the table in the crate's documentation lists the forms).
@@ -15,6 +16,9 @@ pub async fn open(url: &str) -> Result<State> {
     match scheme {
         "memory" if rest.is_empty() => Ok(Arc::new(Memory::default())),
         "sqlite" => Ok(Arc::new(Sqlite::open(&sqlite_path(url, rest)?).await?)),
+        "redis" | "redis+unix" | "redis+sentinel" | "redis+cluster" | "valkey" => {
+            Redis::open(url).map(|redis| Arc::new(redis) as State).map_err(|problem| unusable(url, &problem))
+        }
         "memory" => Err(unusable(url, "`memory:` takes nothing after the colon")),
         _ => Err(unusable(
             url,

@@ -1,6 +1,6 @@
 //! Real Redis: one server, a master with its replica and sentinel, a cluster of three.
 //!
-//! Nothing is kept on disk: a server that was stopped starts again empty.
+//! Nothing is kept on disk unless a test asks for it: a server that was stopped starts again empty.
 
 mod cluster;
 mod sentinel;
@@ -64,7 +64,7 @@ impl Redis {
 
     /// Starts it on the port that it had before.
     pub fn start_again(&mut self) -> Result<()> {
-        self.spawn(&[])?;
+        self.spawn()?;
         let (port, process) = (self.port, self.running()?);
         process.wait_until(START_TIME_MAX, "an answer from redis", || {
             // Anything but silence: with a password set it is an error.
@@ -82,6 +82,19 @@ impl Redis {
         self.signal(Signal::CONT);
     }
 
+    /// Writes some data to disk and stops; the next start takes about two seconds of `LOADING`.
+    pub fn load_slowly_at_next_start(&mut self) -> Result<()> {
+        const KEYS: u32 = 200;
+        for key in 0..KEYS {
+            must(self.port, &format!("SET filler-{key} x"))?;
+        }
+        must(self.port, "SAVE")?;
+        self.stop();
+        // Microseconds per key; and look at connections after each few bytes, so that they are answered.
+        self.arguments.extend(["--key-load-delay", "10000", "--loading-process-events-interval-bytes", "1024"].map(Into::into));
+        Ok(())
+    }
+
     /// Sends one command and returns the answer: the text of a string, the first line of anything else.
     pub fn command(&self, line: &str) -> Result<String> {
         command(self.port, line)
@@ -97,10 +110,10 @@ impl Redis {
         self.process.as_mut().context("redis is stopped")
     }
 
-    fn spawn(&mut self, arguments: &[&str]) -> Result<()> {
+    fn spawn(&mut self) -> Result<()> {
         let mut command = Command::new("redis-server");
         command.args(["--bind", "127.0.0.1", "--port", &self.port.to_string(), "--save", "", "--appendonly", "no"]);
-        command.arg("--unixsocket").arg(self.socket()).args(&self.arguments).args(arguments);
+        command.arg("--unixsocket").arg(self.socket()).args(&self.arguments);
         self.process = Some(Process::start("redis", &command, self.directory.path())?);
         Ok(())
     }

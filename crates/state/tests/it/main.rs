@@ -2,6 +2,7 @@
 
 mod claims;
 mod memory;
+mod redis;
 mod sqlite;
 
 use plimsoll_state::State;

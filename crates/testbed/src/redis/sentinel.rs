@@ -49,6 +49,12 @@ impl Sentinel {
         format!("redis+sentinel://127.0.0.1:{}/{MASTER}", self.port)
     }
 
+    /// Waits until the replica has everything written so far.
+    pub fn wait_until_replicated(&self) -> Result<()> {
+        let replicated = || Ok((self.master.command("WAIT 1 100")? == ":1").then_some(()));
+        poll::until_blocking(START_TIME_MAX, "the replica to be in step", replicated)
+    }
+
     /// Crashes the master and waits until the replica has taken over.
     pub fn fail_over(&mut self) -> Result<()> {
         self.master.stop();
