@@ -1,5 +1,6 @@
 //! Active probes: is the instance ready? The only place that asks; rollouts, the balancer and the status page all read this answer.
 
+use std::future::poll_fn;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -12,11 +13,13 @@ use crate::config::Probe;
 use crate::endpoint::Endpoint;
 use crate::http1::Wire;
 use crate::http1::head::parse_response;
+use crate::message::Frame;
 use crate::upstream::{Health, Member, Upstream};
 
 /// A fresh instance is asked this often until it is ready: it should not wait for its first request.
 const STARTING_INTERVAL: Duration = Duration::from_millis(25);
 const RESPONSE_HEAD_BYTES_MAX: usize = 64 * 1024;
+const RESPONSE_BODY_BYTES_MAX: usize = 1024 * 1024;
 
 /// Told of every change, from the task that probes.
 pub type OnHealth = Arc<dyn Fn(&Endpoint, bool) + Send + Sync>;
@@ -88,8 +91,16 @@ async fn ask_once(member: &Member, config: &Probe) -> Result<(), &'static str> {
     let mut wire = Wire::new(transport, BytesMut::new());
     let request = format!("GET {path} HTTP/1.1\r\nhost: localhost\r\nuser-agent: plimsoll-probe\r\nconnection: close\r\n\r\n");
     wire.out.front.extend_from_slice(request.as_bytes());
-    std::future::poll_fn(|cx| wire.poll_flush(cx)).await.map_err(|_| "cannot send")?;
-    let block = std::future::poll_fn(|cx| wire.poll_head(cx, RESPONSE_HEAD_BYTES_MAX)).await.map_err(|_| "no answer")?;
+    poll_fn(|cx| wire.poll_flush(cx)).await.map_err(|_| "cannot send")?;
+    let block = poll_fn(|cx| wire.poll_head(cx, RESPONSE_HEAD_BYTES_MAX)).await.map_err(|_| "no answer")?;
     let (head, _) = parse_response(block, &Method::GET)?;
+    wire.begin_body(head.framing);
+    let mut bytes_left = RESPONSE_BODY_BYTES_MAX;
+    // Read to its end, or the instance would take us for a client that left.
+    while let Some(Ok(frame)) = poll_fn(|cx| wire.poll_frame(cx)).await {
+        if let Frame::Data(data) = frame {
+            bytes_left = bytes_left.checked_sub(data.len()).ok_or("its answer does not end")?;
+        }
+    }
     if head.status.is_success() { Ok(()) } else { Err("the status is not 2xx") }
 }

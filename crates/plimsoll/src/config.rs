@@ -34,11 +34,12 @@ pub use environment::{Environment, fields};
 pub use mistake::Mistake;
 pub use reference::{as_markdown, as_toml};
 pub use route::Route;
-pub use settings::{Settings, TABLES};
+pub use settings::{AccessLog, Balance, Gateway, LogFormat, Settings, TABLES};
+pub use shape::{HashOn, Named, Secret};
 pub use source::Place;
 pub use suggest::closest;
 pub use table::{Field, Table};
-pub use upstream::Upstream;
+pub use upstream::{Server, ServerAddress, Upstream};
 
 use draft::{Draft, Entry};
 use source::Kind;

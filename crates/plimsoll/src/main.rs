@@ -1,9 +1,16 @@
 //! The one binary: reads the command line and hands over to a verb.
 #![allow(unreachable_pub, reason = "a binary exports nothing: `pub` means visible to the other modules")]
 
+mod banner;
 mod cli;
 mod config;
+mod data_dir;
+mod edge;
+mod fleet;
+mod logs;
+mod operator;
 mod report;
+mod signals;
 mod verbs;
 
 use std::process::ExitCode;
@@ -14,6 +21,9 @@ use clap::Parser;
 static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
 
 fn main() -> ExitCode {
+    if let Some(code) = plimsoll_supervisor::hidden_verb(std::env::args_os()) {
+        return code;
+    }
     let cli = cli::Cli::parse();
     match verbs::dispatch(cli, &config::Environment::of_process()) {
         Ok(()) => ExitCode::SUCCESS,

@@ -19,14 +19,14 @@ use crate::report::Failure;
 pub fn dispatch(cli: Cli, environment: &Environment) -> Result<(), Failure> {
     let settings = |flags: &Flags| load(flags, environment);
     match cli.verb.unwrap_or(Verb::Up(cli.up)) {
-        Verb::Up(args) => up::run(&args, settings(&args.settings.0)?),
+        Verb::Up(args) => up::run(settings(&args.settings.0)?, environment),
         Verb::Run(args) => {
             let flags = flags_of_run(&args)?;
-            run::run(&args, settings(&flags)?)
+            run::run(&args, &settings(&flags)?, environment)
         }
-        Verb::Gateway(args) => gateway::run(&args, settings(&args.settings.0)?),
-        Verb::Serve => serve::run(settings(&Flags::default())?),
-        Verb::Status(args) => status::run(&args, settings(&flags_of_status(&args))?),
+        Verb::Gateway(args) => gateway::run(&settings(&args.settings.0)?, environment),
+        Verb::Serve => serve::run(&settings(&Flags::default())?, environment),
+        Verb::Status(args) => status::run(&args, &settings(&flags_of_status(&args))?),
         Verb::Check(args) => check::run(&args, environment),
         Verb::Explain(args) => explain::run(&args, environment),
         Verb::Exec(args) | Verb::Guard(args) => Err(Failure::failed(anyhow::anyhow!("not built yet: {:?}", args.words))),

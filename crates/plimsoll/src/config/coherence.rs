@@ -57,7 +57,7 @@ impl Rules<'_> {
                 "give one of them another port, or 0 for any free one",
             );
         }
-        if !admin.bind.is_loopback() && admin.token.is_empty() {
+        if !admin.bind.to_canonical().is_loopback() && admin.token.is_empty() {
             let message = "the operator's listener would be open to everybody who can reach this address";
             self.blame(Severity::Error, &["admin.bind", "admin.token"], message, "set admin.token, or bind it to 127.0.0.1");
         }

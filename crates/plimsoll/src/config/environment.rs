@@ -3,9 +3,11 @@
 //! `PLIMSOLL__GATEWAY__PORT` reaches every setting; `PLIMSOLL_PORT` is the twin of `--port` and stronger, as a flag is meant for this one run.
 
 use std::collections::BTreeMap;
+use std::ffi::{OsStr, OsString};
 
 use super::draft::Draft;
 use super::mistake::Mistake;
+use super::raw::Raw;
 use super::settings::{Settings, TABLES};
 use super::source::{Kind, Place, Source};
 use super::suggest;
@@ -16,32 +18,38 @@ const NESTED: &str = "PLIMSOLL__";
 
 /// The environment as it was when the program started.
 #[derive(Clone, Debug, Default)]
-pub struct Environment(BTreeMap<String, String>);
+pub struct Environment(BTreeMap<OsString, OsString>);
 
 impl Environment {
-    /// Bytes that are not UTF-8 become U+FFFD, which no setting accepts but for paths, where the file is then simply not there.
     pub fn of_process() -> Self {
-        let text = |text: std::ffi::OsString| text.to_string_lossy().into_owned();
-        Self(std::env::vars_os().map(|(name, value)| (text(name), text(value))).collect())
+        Self(std::env::vars_os().collect())
     }
 
     #[cfg(test)]
     pub fn of<const N: usize>(variables: [(&str, &str); N]) -> Self {
-        Self(variables.iter().map(|(name, value)| ((*name).to_owned(), (*value).to_owned())).collect())
+        Self(variables.iter().map(|(name, value)| (name.into(), value.into())).collect())
     }
 
-    pub fn get(&self, name: &str) -> Option<&str> {
-        self.0.get(name).map(String::as_str)
+    pub fn get(&self, name: &str) -> Option<&OsStr> {
+        self.0.get(OsStr::new(name)).map(OsString::as_os_str)
+    }
+
+    /// Every variable: what child processes inherit.
+    pub fn variables(&self) -> impl Iterator<Item = (&OsStr, &OsStr)> {
+        self.0.iter().map(|(name, value)| (name.as_os_str(), value.as_os_str()))
     }
 }
 
 /// Applies `PLIMSOLL__…`. Names no setting has are mistakes: a typo must not mean the default.
 pub fn read_nested(environment: &Environment, draft: &mut Draft) {
-    let of_ours = environment.0.range(NESTED.to_owned()..).take_while(|(name, _)| name.starts_with(NESTED));
-    for (name, value) in of_ours {
-        match fields().find(|field| field.variable() == *name) {
-            Some(field) => assign(field, Kind::Environment, name, value, draft),
-            None => draft.mistakes.push(unknown(name, value)),
+    for (name, value) in environment.variables() {
+        let name = name.to_string_lossy();
+        if !name.starts_with(NESTED) {
+            continue;
+        }
+        match fields().find(|field| field.variable() == name) {
+            Some(field) => read_variable(field, &name, value, draft),
+            None => draft.mistakes.push(unknown(&name, value)),
         }
     }
 }
@@ -51,15 +59,25 @@ pub fn read_twins(environment: &Environment, draft: &mut Draft) {
     for field in fields() {
         let Some(name) = field.flag_variable() else { continue };
         if let Some(value) = environment.get(&name) {
-            assign(field, Kind::Environment, &name, value, draft);
+            read_variable(field, &name, value, draft);
         }
     }
+}
+
+fn read_variable(field: &'static Field<Settings>, name: &str, value: &OsStr, draft: &mut Draft) {
+    if let Some(text) = value.to_str() {
+        return assign(field, Kind::Environment, name, text, draft);
+    }
+    let (source, start) = Source::assignment(Kind::Environment, name, &value.to_string_lossy(), field.secret);
+    let place = Place { span: start..source.text.len(), source };
+    draft.faulty.insert(field.path);
+    draft.mistakes.push(Mistake::error(format!("{}: this is not UTF-8", field.path), Some(place), "write it in UTF-8"));
 }
 
 /// Gives a setting the text of a variable or a flag.
 pub fn assign(field: &'static Field<Settings>, kind: Kind, name: &str, value: &str, draft: &mut Draft) {
     let (source, start) = Source::assignment(kind, name, value, field.secret);
-    let value = super::raw::Raw::text(&source.text[start..], start);
+    let value = Raw::text(&source.text[start..], start);
     draft.set(field, &value, &source);
 }
 
@@ -67,9 +85,9 @@ pub fn fields() -> impl Iterator<Item = &'static Field<Settings>> {
     TABLES.iter().flat_map(|table| table.fields)
 }
 
-fn unknown(name: &str, value: &str) -> Mistake {
+fn unknown(name: &str, value: &OsStr) -> Mistake {
     // The value may be a secret under a mistyped name.
-    let (source, start) = Source::assignment(Kind::Environment, name, value, true);
+    let (source, start) = Source::assignment(Kind::Environment, name, &value.to_string_lossy(), true);
     let place = Place { source, span: 0..start - 1 };
     let message = format!("no setting is called `{name}`");
     if ["PLIMSOLL__UPSTREAM", "PLIMSOLL__ROUTE"].iter().any(|list| name.starts_with(list)) {

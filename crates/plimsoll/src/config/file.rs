@@ -164,11 +164,11 @@ fn known(prefix: &str) -> Vec<&'static str> {
 /// Where a key that is unknown here is known, or nearly so.
 fn elsewhere(key: &str) -> Option<String> {
     let near = suggest::closest(key, fields().map(Field::name))?;
-    let field = fields().find(|field| field.name() == near)?;
-    Some(match field.path.rsplit_once('.') {
-        Some((table, _)) => format!("`{near}` belongs to [{table}]"),
-        None => format!("`{near}` belongs to the top of the file, above the first [table]"),
-    })
+    let tables = fields().filter(|field| field.name() == near).map(|field| match field.path.rsplit_once('.') {
+        Some((table, _)) => format!("[{table}]"),
+        None => "the top of the file".to_owned(),
+    });
+    Some(format!("`{near}` belongs to {}", tables.collect::<Vec<_>>().join(" or ")))
 }
 
 fn join(prefix: &str, key: &str) -> String {

@@ -152,7 +152,7 @@ table! {
     /// Passive ejection: an instance whose attempts fail sits out for a while, longer each time.
     struct Ejection at [Settings.gateway.ejection] {
         /// Attempts that fail in a row before an instance is ejected.
-        failures: u32 = 5, Whole(1..=1_000);
+        failures: u8 = 5, Whole(1..=u8::MAX);
         /// How long the first ejection lasts. Each further one lasts twice as long as the one before.
         base: Duration = 500 * MS, Time(WAIT);
         /// How long an ejection may last.
@@ -181,7 +181,7 @@ table! {
     /// The processes that `plimsoll up` and `plimsoll run` start.
     struct Fleet at [Settings.fleet] {
         /// Number of instances; 0 is three for `up`, and for `run` one per core but at least two.
-        instances: usize = 0, Whole(0..=256), flag "instances";
+        instances: u32 = 0, Whole(0..=256), flag "instances";
         /// Time for an instance to become ready. One that needs longer is stopped and started again.
         startup_timeout: Duration = 60 * SECOND, Time(WAIT);
         /// Time between SIGTERM and SIGKILL.

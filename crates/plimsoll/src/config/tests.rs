@@ -1,1 +1,271 @@
+//! Layers, origins, coherence, and that what is printed reads back.
 
+use proptest::prelude::*;
+
+use super::environment::{Environment, read_nested, read_twins};
+use super::*;
+use crate::config::route::Pattern;
+use crate::config::upstream::ServerAddress;
+
+/// Reads a file's text, an environment and flags; mistakes are their messages.
+fn read<const V: usize, const F: usize>(
+    file: &str,
+    variables: [(&str, &str); V],
+    flags: [(&'static str, &str); F],
+) -> Result<Loaded, Vec<String>> {
+    let mut draft = Draft::default();
+    file::read("test.toml", file, &mut draft);
+    let environment = Environment::of(variables);
+    read_nested(&environment, &mut draft);
+    read_twins(&environment, &mut draft);
+    for (flag, value) in flags {
+        let field = fields().find(|field| field.flag == Some(flag)).unwrap();
+        environment::assign(field, Kind::Flag, &format!("--{flag}"), value, &mut draft);
+    }
+    coherence::check(&mut draft);
+    finish(draft, None).map_err(|Mistakes(mistakes)| mistakes.into_iter().map(|mistake| mistake.message).collect())
+}
+
+#[track_caller]
+fn file(text: &str) -> Loaded {
+    read(text, [], []).unwrap()
+}
+
+/// Every mistake or warning of a file, with its line.
+fn findings(text: &str) -> Vec<String> {
+    let mut draft = Draft::default();
+    file::read("test.toml", text, &mut draft);
+    coherence::check(&mut draft);
+    let line = |mistake: &Mistake| mistake.place.as_ref().map_or(0, Place::line);
+    draft.mistakes.iter().map(|mistake| format!("{}: {}", line(mistake), mistake.message)).collect()
+}
+
+#[track_caller]
+fn finds(text: &str, words: &str) {
+    let findings = findings(text);
+    assert!(findings.len() == 1 && findings[0].contains(words), "{text}: {findings:?}");
+}
+
+#[test]
+fn defaults_are_coherent() {
+    let loaded = file("");
+    assert_eq!(loaded.settings, Settings::default());
+    assert!(loaded.warnings.is_empty() && loaded.origins.is_empty());
+}
+
+#[test]
+fn printed_defaults_read_back_as_the_defaults() {
+    let printed: String = TABLES
+        .iter()
+        .map(|table| {
+            let header = if table.path.is_empty() { String::new() } else { format!("[{}]\n", table.path) };
+            let lines = table.fields.iter().map(|field| format!("{} = {}\n", field.name(), (field.print)(&Settings::default())));
+            header + &lines.collect::<String>()
+        })
+        .collect();
+    let loaded = file(&printed);
+    assert_eq!(loaded.settings, Settings::default());
+    assert_eq!(loaded.origins.len(), fields().count(), "every setting was read");
+}
+
+#[test]
+fn the_reference_file_shows_the_defaults_and_changes_nothing() {
+    assert_eq!(file(&as_toml()).origins.len(), 0);
+    let uncommented: String = as_toml()
+        .lines()
+        .map(|line| line.strip_prefix('#').filter(|rest| !rest.starts_with(' ')).unwrap_or(line).to_owned() + "\n")
+        .collect();
+    let loaded = file(&uncommented);
+    assert_eq!(loaded.settings, Settings::default());
+    assert_eq!(loaded.origins.len(), fields().count());
+}
+
+#[test]
+fn the_example_in_the_reference_file_works() {
+    let reference = as_toml();
+    let example = reference.split_once("# [[upstream]]").unwrap().1;
+    let uncommented: String = example.lines().map(|line| line.trim_start_matches(['#', ' ']).to_owned() + "\n").collect();
+    let loaded = file(&format!("[[upstream]]{uncommented}"));
+    assert!(loaded.warnings.is_empty(), "{:?}", loaded.warnings);
+    assert_eq!(loaded.settings.upstreams[0].servers.len(), 3);
+}
+
+#[test]
+fn the_stronger_layer_wins_and_is_remembered() {
+    let text = "[gateway]\nport = 1000";
+    let nested = ("PLIMSOLL__GATEWAY__PORT", "2000");
+    let twin = ("PLIMSOLL_PORT", "3000");
+    let outcome = |loaded: Result<Loaded, Vec<String>>| {
+        let loaded = loaded.unwrap();
+        (loaded.settings.gateway.port, loaded.origins.get("gateway.port").map(Place::to_string))
+    };
+    let from = |port, origin: &str| (port, Some(origin.to_owned()));
+    assert_eq!(outcome(read("", [], [])), (8080, None));
+    assert_eq!(outcome(read(text, [], [])), from(1000, "test.toml:2"));
+    assert_eq!(outcome(read(text, [nested], [])), from(2000, "PLIMSOLL__GATEWAY__PORT"));
+    assert_eq!(outcome(read(text, [nested, twin], [])), from(3000, "PLIMSOLL_PORT"));
+    assert_eq!(outcome(read(text, [nested, twin], [("port", "4000")])), from(4000, "--port"));
+    assert_eq!(outcome(read("", [], [("port", "4000")])), from(4000, "--port"));
+    assert_eq!(outcome(read(text, [twin], [])), from(3000, "PLIMSOLL_PORT"));
+}
+
+#[test]
+fn each_layer_is_checked_even_where_a_stronger_one_wins() {
+    let mistakes = read("[gateway]\nport = \"x\"", [("PLIMSOLL__GATEWAY__PORT", "99999")], [("port", "4000")]).unwrap_err();
+    assert_eq!(mistakes.len(), 2, "{mistakes:?}");
+}
+
+#[test]
+fn variables_reach_nested_settings_and_lists() {
+    let variables = [
+        ("PLIMSOLL__GATEWAY__TIMEOUTS__HEAD", "5s"),
+        ("PLIMSOLL__GATEWAY__TRUSTED_PROXIES", "10.0.0.0/8,192.0.2.0/24"),
+        ("PLIMSOLL__DATA_DIR", "/var/lib/plimsoll"),
+        ("PLIMSOLL_INSTANCE", "api-1"),
+        ("PATH", "/bin"),
+    ];
+    let settings = read("", variables, []).unwrap().settings;
+    assert_eq!(settings.gateway.timeouts.head.as_secs(), 5);
+    assert_eq!(settings.gateway.trusted_proxies.len(), 2);
+    assert_eq!(settings.data_dir.to_str(), Some("/var/lib/plimsoll"));
+}
+
+#[test]
+fn an_unknown_variable_is_a_mistake() {
+    let mistakes = read("", [("PLIMSOLL__GATEWAY__PROT", "1"), ("PLIMSOLL__UPSTREAM__NAME", "x"), ("PLIMSOLL__", "")], []).unwrap_err();
+    assert_eq!(mistakes.len(), 3, "{mistakes:?}");
+}
+
+#[test]
+fn upstreams_and_routes_are_read_whole() {
+    let loaded = file(
+        r#"
+[[upstream]]
+name = "origin"
+servers = ["http://Localhost:9000", "unix:/run/app.sock", { url = "http://[::1]:9001/", weight = 2 }]
+balance = "round_robin"
+
+[[route]]
+match = "/api/*"
+host = "API.example"
+upstream = "origin"
+
+[[route]]
+match = "/health"
+upstream = "origin"
+"#,
+    );
+    let upstream = &loaded.settings.upstreams[0];
+    let tcp = |host: &str, port| ServerAddress::Tcp { host: host.to_owned(), port };
+    let addresses: Vec<_> = upstream.servers.iter().map(|server| (server.address.clone(), server.weight)).collect();
+    assert_eq!(addresses, [(tcp("localhost", 9000), 1), (ServerAddress::Unix("/run/app.sock".into()), 1), (tcp("::1", 9001), 2)]);
+    assert_eq!(upstream.health_path, None);
+    let routes: Vec<_> = loaded.settings.routes.iter().map(|route| (route.pattern.clone(), route.host.as_deref())).collect();
+    assert_eq!(routes, [(Pattern::Prefix("/api/".to_owned()), Some("api.example")), (Pattern::Exact("/health".to_owned()), None)]);
+}
+
+#[test]
+fn contradictions_are_found() {
+    let cases = [
+        ("[admin]\nport = 8080", "2: the gateway and the operator's listener cannot share a port"),
+        ("[admin]\nbind = \"0.0.0.0\"", "2: the operator's listener would be open"),
+        ("[gateway.timeouts]\ntotal = \"1s\"\nconnect = \"2s\"\nfirst_byte = \"1s\"", "2: gateway.timeouts.total is shorter than connect"),
+        ("[gateway.timeouts]\ntotal = \"10s\"", "2: gateway.timeouts.total is shorter than first_byte"),
+        ("[gateway.timeouts]\nfirst_byte = \"2m\"", "2: gateway.timeouts.total is shorter than first_byte"),
+        ("[gateway.timeouts]\nstream_idle = \"10s\"", "2: gateway.timeouts.write_idle is longer than stream_idle"),
+        ("[gateway.health]\ntimeout = \"2s\"", "2: gateway.health.timeout is longer than interval"),
+        ("[gateway.ejection]\nbase = \"1m\"", "2: gateway.ejection.base is longer than max"),
+        ("[gateway.limits]\nhead_bytes_max = \"4KiB\"", "2: gateway.limits.target_bytes_max is larger than head_bytes_max"),
+        ("[gateway.retry]\nattempts_max = 1\nreplay_bytes_max = 0", "3: gateway.retry.replay_bytes_max has no effect"),
+        ("[gateway]\nbalance = \"consistent_hash\"", "2: consistent_hash on client_ip"),
+        ("[gateway]\nhash_on = \"cookie:a\"", "2: gateway.hash_on has no effect"),
+        ("[fleet]\nbackoff_initial = \"1m\"", "2: fleet.backoff_initial is longer than backoff_max"),
+        ("[state]\nurl = \"memory:\"", "2: memory is not shared"),
+    ];
+    for (text, words) in cases {
+        finds(text, words);
+    }
+    let key = "0123456789abcdef0123456789abcdef";
+    finds(&format!("[service]\nsession_keys = [\"{key}\", \"{key}\"]"), "2: a key stands twice");
+}
+
+#[test]
+fn what_is_coherent_is_left_alone() {
+    let cases = [
+        "[admin]\nport = 0\n[gateway]\nport = 0",
+        "[admin]\nbind = \"127.0.0.2\"\nport = 8080\n[gateway]\nbind = \"127.0.0.1\"",
+        "[admin]\nbind = \"0.0.0.0\"\ntoken = \"0123456789abcdef\"",
+        "[admin]\nbind = \"::ffff:127.0.0.1\"",
+        "[gateway]\nbalance = \"consistent_hash\"\nhash_on = \"header:x-user\"",
+    ];
+    for text in cases {
+        assert_eq!(findings(text), Vec::<String>::new(), "{text}");
+    }
+}
+
+#[test]
+fn nothing_is_concluded_from_a_value_that_could_not_be_read() {
+    finds("[gateway.timeouts]\ntotal = \"1s\"\nconnect = \"0s\"\nfirst_byte = \"1s\"", "connect: a duration of zero");
+    finds("[gateway.timeouts]\ntotal = 1s", "this is not TOML");
+}
+
+#[test]
+fn routes_and_upstreams_fit_together() {
+    let origin = "[[upstream]]\nname = \"origin\"\nservers = [\"http://a\"]\n";
+    let route = "[[route]]\nmatch = \"/*\"\nupstream = \"origin\"\n";
+    finds(origin, "2: no route leads to upstream `origin`");
+    finds(route, "3: no upstream is called `origin`");
+    finds(&format!("{origin}{route}{route}"), "8: a second route matches `/*`");
+    finds(&format!("{origin}{origin}{route}"), "5: a second upstream is called `origin`");
+    finds(&format!("{}{route}", origin.replace("\"http://a\"", "")), "3: an upstream needs at least one server");
+    finds(&format!("{}{route}", origin.replace("\"http://a\"", "\"http://a\", \"http://A:80/\"")), "3: http://a:80 stands twice");
+    finds(
+        &format!("{}{route}", origin.replace("\"http://a\"", "{ url = \"http://a\", weight = 0 }")),
+        "3: upstream.servers: 0 is out of range",
+    );
+    finds(&format!("{}{route}", origin.replace("name", "nmae")), "2: unknown key `nmae` in [[upstream]]");
+    let hosts = format!("{origin}{route}{route}host = \"a.example\"\n");
+    assert_eq!(findings(&hosts), Vec::<String>::new(), "one path on two hosts is no duplicate");
+}
+
+#[test]
+fn every_setting_that_a_refusal_names_exists() {
+    for reason in plimsoll_policy::Reason::ALL {
+        let Some(setting) = reason.setting() else { continue };
+        let known = fields().map(|field| field.path).chain(Route::TABLE.fields.iter().map(|field| field.path));
+        assert!(known.into_iter().any(|path| path == setting), "{setting}");
+    }
+}
+
+#[test]
+fn definitions_are_told_apart_by_every_name_they_have() {
+    let mut names: Vec<_> =
+        fields().flat_map(|field| [Some(field.variable()), field.flag_variable(), Some(field.path.to_owned())]).flatten().collect();
+    let count = names.len();
+    names.sort_unstable();
+    names.dedup();
+    assert_eq!(names.len(), count);
+    assert!(fields().all(|field| !field.doc().join("").is_empty()));
+}
+
+proptest! {
+    #![proptest_config(ProptestConfig::with_cases(500))]
+
+    /// Fragments of real files in any order, cut anywhere.
+    #[test]
+    fn no_file_makes_the_reader_panic(parts in prop::collection::vec(0..12_usize, 0..12), cut in 0..200_usize) {
+        const PARTS: [&str; 12] = [
+            "[gateway]\n", "port = 8080\n", "[[upstream]]\n", "name = \"é\"\n", "servers = [{ url = \"http://a\", weight = 2 }]\n", "[admin\n",
+            "token = \"hunter2hunter2\n", "x = [1, 2\n", "gateway.port = 3\n", "\"\"\"", "[[route]]\nmatch = \"/*\"\n", "upstream = { name = 1 }\n",
+        ];
+        let text: String = parts.iter().map(|part| PARTS[*part]).collect();
+        let text = &text[..text.floor_char_boundary(cut)];
+        let mut draft = Draft::default();
+        file::read("test.toml", text, &mut draft);
+        coherence::check(&mut draft);
+        for mistake in &draft.mistakes {
+            let shown = mistake.to_string();
+            prop_assert!(!shown.contains("hunter2"), "{shown}");
+        }
+    }
+}

@@ -43,10 +43,12 @@ pub(super) fn lines_of_secrets(text: &str) -> Vec<Range<usize>> {
     let mut spans = Vec::new();
     let mut start = 0;
     for line in text.split_inclusive('\n') {
-        let (before, after) = line.split_once('=').unwrap_or((line, ""));
-        let name = before.trim().rsplit('.').next().unwrap_or_default();
-        if fields().any(|field| field.secret && field.name() == name) {
-            spans.push(start + line.len() - after.len()..start + line.len());
+        let names_secret = |(offset, _): &(usize, &str)| {
+            let key = line[..*offset].trim_end();
+            fields().any(|field| field.secret && key.ends_with(field.name()))
+        };
+        if let Some((offset, _)) = line.match_indices('=').find(names_secret) {
+            spans.push(start + offset + 1..start + line.len());
         }
         start += line.len();
     }

@@ -73,7 +73,7 @@ impl Shape for SecretText {
 /// Where shared state lives. It may carry a password, so faults never quote it.
 pub struct StateUrl;
 
-const SCHEMES: [&str; 7] = ["memory", "sqlite", "redis", "rediss", "redis+sentinel", "redis+cluster", "redis+unix"];
+const SCHEMES: [&str; 6] = ["memory", "sqlite", "redis", "redis+sentinel", "redis+cluster", "redis+unix"];
 
 impl Shape for StateUrl {
     type Value = String;
@@ -87,20 +87,25 @@ impl Shape for StateUrl {
         let Some((scheme, rest)) = url.split_once(':') else {
             return Err(raw.fault("this is not a URL", "write it as \"redis://HOST:6379/0\" or \"sqlite:PATH\""));
         };
-        if !SCHEMES.contains(&scheme) {
-            let schemes = || format!("write one of {}", SCHEMES.join(", "));
-            let hint = suggest::closest(scheme, SCHEMES).map_or_else(schemes, |scheme| format!("did you mean `{scheme}:`?"));
-            return Err(raw.fault("no backend speaks this scheme", hint));
+        let problem = match scheme {
+            "memory" if !rest.is_empty() => Some(("memory takes nothing after the colon", "write \"memory:\"")),
+            "sqlite" if rest.is_empty() => Some(("the path of the database is missing", "write \"sqlite:PATH\", or leave the URL empty")),
+            "sqlite" if rest.contains(":memory:") => Some(("this database would not outlive its process", "write \"sqlite:PATH\"")),
+            "rediss" => Some(("redis over TLS is not spoken yet", "use redis:// inside a trusted network, or put a TLS tunnel in between")),
+            _ if scheme.starts_with("redis") && !rest.starts_with("//") => {
+                Some(("two slashes are missing", "write \"redis://HOST:6379/0\""))
+            }
+            _ => None,
+        };
+        if let Some((message, hint)) = problem {
+            return Err(raw.fault(message, hint));
         }
-        if scheme.starts_with("redis") && !rest.starts_with("//") {
-            return Err(raw.fault("two slashes are missing", format!("begin with `{scheme}://`")));
+        if SCHEMES.contains(&scheme) {
+            return Ok(url.to_owned());
         }
-        if scheme == "sqlite" && rest.is_empty() {
-            return Err(
-                raw.fault("the path of the database is missing", "write \"sqlite:PATH\", or leave the URL empty for the data directory")
-            );
-        }
-        Ok(url.to_owned())
+        let hint = suggest::closest(scheme, SCHEMES)
+            .map_or_else(|| format!("write {}", self.accepts()), |near| format!("did you mean `{near}:`?"));
+        Err(raw.fault("no backend speaks this scheme", hint))
     }
 
     fn print(&self, value: &String) -> String {
@@ -110,14 +115,14 @@ impl Shape for StateUrl {
     /// Everything but the password.
     fn show(&self, value: &String) -> String {
         let masked = value.split_once("://").and_then(|(scheme, rest)| {
-            let (user, place) = rest.rsplit_once('@')?;
-            let (name, _) = user.split_once(':')?;
-            Some(format!("{scheme}://{name}:(set)@{place}"))
+            let (credentials, place) = rest.rsplit_once('@')?;
+            let user = credentials.split_once(':').map_or("", |(user, _)| user);
+            Some(format!("{scheme}://{user}:(set)@{place}"))
         });
         quote(&masked.unwrap_or_else(|| value.clone()))
     }
 
     fn accepts(&self) -> String {
-        "a URL that begins with memory:, sqlite:, redis://, rediss://, redis+sentinel://, redis+cluster:// or redis+unix://".to_owned()
+        "a URL that begins with memory:, sqlite:, redis://, redis+sentinel://, redis+cluster:// or redis+unix://".to_owned()
     }
 }

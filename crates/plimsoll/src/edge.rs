@@ -1,0 +1,138 @@
+//! From settings to the gateway's own configuration.
+
+use std::net::{SocketAddr, ToSocketAddrs};
+use std::sync::Arc;
+use std::thread;
+
+use anyhow::{Context, anyhow};
+use plimsoll_gateway::config::{AccessLog, HashOn, Limits, Probe, Retry, Timeouts, UpstreamConfig};
+use plimsoll_gateway::route::Route;
+use plimsoll_gateway::{Address, Endpoint, Gateway, OnHealth, Source, balance, outlier};
+use plimsoll_policy::forwarded::TrustedProxies;
+
+use crate::config::{self, ServerAddress, Settings};
+use crate::report::Failure;
+
+fn gateway(settings: &Settings) -> plimsoll_gateway::Config {
+    let config::Gateway { timeouts, limits, retry, .. } = &settings.gateway;
+    plimsoll_gateway::Config {
+        listen: SocketAddr::new(settings.gateway.bind, settings.gateway.port),
+        workers: match settings.gateway.workers {
+            0 => thread::available_parallelism().map_or(1, usize::from),
+            workers => workers,
+        },
+        trusted_proxies: TrustedProxies::new(settings.gateway.trusted_proxies.clone()),
+        timeouts: Timeouts {
+            head: timeouts.head,
+            idle: timeouts.idle,
+            body_idle: timeouts.body_idle,
+            write_idle: timeouts.write_idle,
+            connect: timeouts.connect,
+            first_byte: timeouts.first_byte,
+            total: timeouts.total,
+            stream_idle: timeouts.stream_idle,
+            drain: timeouts.drain,
+        },
+        limits: Limits {
+            connections_max: limits.connections_max,
+            head_bytes_max: limits.head_bytes_max as usize,
+            headers_max: limits.headers_max,
+            target_bytes_max: limits.target_bytes_max as usize,
+            body_bytes_max: limits.body_bytes_max,
+            upstream_idle_per_instance_max: limits.upstream_idle_per_instance_max,
+        },
+        retry: Retry { attempts_max: retry.attempts_max, replay_bytes_max: retry.replay_bytes_max as usize },
+        access_log: match settings.log.access {
+            config::AccessLog::Errors => AccessLog::Errors,
+            config::AccessLog::All => AccessLog::All,
+            config::AccessLog::Off => AccessLog::Off,
+        },
+    }
+}
+
+/// How the instances that this process runs are balanced and judged.
+pub fn fleet(settings: &Settings, name: &str) -> UpstreamConfig {
+    upstream(settings, name, settings.gateway.balance, &settings.gateway.health.path)
+}
+
+/// How an upstream from the file is balanced and judged.
+pub fn listed(settings: &Settings, listed: &config::Upstream) -> UpstreamConfig {
+    let balance = listed.balance.unwrap_or(settings.gateway.balance);
+    upstream(settings, &listed.name, balance, listed.health_path.as_ref().unwrap_or(&settings.gateway.health.path))
+}
+
+fn upstream(settings: &Settings, name: &str, balance: config::Balance, health_path: &str) -> UpstreamConfig {
+    let config::Gateway { health, ejection, .. } = &settings.gateway;
+    UpstreamConfig {
+        name: name.to_owned(),
+        balance: match balance {
+            config::Balance::RoundRobin => balance::Policy::RoundRobin,
+            config::Balance::LeastConnections => balance::Policy::LeastConnections,
+            config::Balance::P2cEwma => balance::Policy::P2cEwma,
+            config::Balance::ConsistentHash => balance::Policy::ConsistentHash,
+        },
+        hash_on: match &settings.gateway.hash_on {
+            config::HashOn::ClientIp => HashOn::ClientIp,
+            config::HashOn::Header(name) => HashOn::Header(name.to_string()),
+            config::HashOn::Cookie(name) => HashOn::Cookie(name.clone()),
+        },
+        probe: Probe {
+            path: (!health_path.is_empty()).then(|| health_path.to_owned()),
+            interval: health.interval,
+            timeout: health.timeout,
+            unhealthy_after: health.unhealthy_after,
+            healthy_after: health.healthy_after,
+        },
+        ejection: outlier::Config {
+            failures: ejection.failures as u8,
+            ejection_base: ejection.base,
+            ejection_max: ejection.max,
+            panic_threshold: ejection.panic_threshold as f32,
+            ..outlier::Config::default()
+        },
+    }
+}
+
+/// Starts the edge. A port in use is the most common reason why not.
+pub fn start(settings: &Settings, sources: Vec<Source>, routes: Vec<Route>, on_health: &OnHealth) -> Result<Gateway, Failure> {
+    Gateway::start(gateway(settings), sources, routes, on_health).map_err(|error| match error {
+        plimsoll_gateway::Error::Listen { address, .. } => {
+            let hint = format!("something else uses port {}; take another one with --port, or 0 for any free one", address.port());
+            Failure::failed(error).hint(hint)
+        }
+        error => Failure::failed(error),
+    })
+}
+
+/// Everything goes to the one upstream there is.
+pub fn catch_all() -> Vec<Route> {
+    vec![Route::new(None, "/*", 0).expect("the pattern is valid")]
+}
+
+/// The routes of the file; `check` has made sure that they name upstreams that exist.
+pub fn routes(settings: &Settings) -> Result<Vec<Route>, Failure> {
+    let position = |name: &str| settings.upstreams.iter().position(|upstream| upstream.name == name);
+    let route = |route: &config::Route| {
+        let upstream = position(&route.upstream).ok_or_else(|| anyhow!("no upstream is called `{}`", route.upstream))?;
+        Ok(Route::new(route.host.as_deref(), &route.pattern.to_string(), upstream)?)
+    };
+    settings.routes.iter().map(route).collect()
+}
+
+/// The servers of an upstream, with names resolved. One that resolves to several addresses counts as one: the first.
+pub fn endpoints(upstream: &config::Upstream) -> Result<Vec<Endpoint>, Failure> {
+    let endpoint = |server: &config::Server| {
+        let address = match &server.address {
+            ServerAddress::Unix(path) => Address::Unix(path.clone()),
+            ServerAddress::Tcp { host, port } => Address::Tcp(resolve(host, *port)?),
+        };
+        let id = Arc::from(server.address.to_string());
+        Ok(Endpoint { id, generation: 0, address, weight: server.weight, draining: false })
+    };
+    upstream.servers.iter().map(endpoint).collect()
+}
+
+fn resolve(host: &str, port: u16) -> Result<SocketAddr, Failure> {
+    let mut addresses = (host, port).to_socket_addrs().with_context(|| format!("cannot resolve `{host}`"))?;
+    addresses.next().ok_or_else(|| Failure::failed(anyhow!("`{host}` has no address")))
+}
