@@ -46,12 +46,14 @@ export function charts() {
       draw();
     },
     changes(changes) {
-      const trouble = (change) => change.to === "backoff" || change.to === "ejected" || change.to === "unhealthy" || change.restarts > 0;
-      troubles.push(...changes.filter(trouble).map((change) => change.uptime_ms / 1000));
+      troubles.push(...changes.filter(isTrouble).map((change) => change.uptime_ms / 1000));
     },
     redraw: draw,
   };
 }
+
+/** A restart that no look saw as `backoff` was trouble too. */
+const isTrouble = ({ from, to, restarts }) => ["backoff", "ejected", "unhealthy"].includes(to) || (from === to && restarts > 0);
 
 /** Rows to columns, with x as seconds before the newest point and empty steps where nothing was seen. */
 function columns(points) {
@@ -80,11 +82,11 @@ function chart(id, marks, series, label, reading) {
     cursor: { y: false, sync: { key: "time" }, drag: { x: false, y: false }, points: { size: 7 } },
     scales: {
       x: { time: false, range: () => [-SPAN_SECONDS, 0] },
-      y: { range: (_, __, highest) => [0, Math.max(highest * 1.15, 1)] },
+      y: { range: (_, __, highest) => [0, Math.max(highest * 1.15, 10)] },
     },
     axes: [
-      { ...axis, grid: { show: false }, size: 28, splits: () => [-300, -240, -180, -120, -60, 0], values: (_, splits) => splits.map(ago) },
-      { ...axis, grid, size: 58, space: 38, values: (_, splits) => splits.map(label) },
+      { ...axis, grid: { show: false }, size: 24, splits: () => [-300, -240, -180, -120, -60, 0], values: (_, splits) => splits.map(ago) },
+      { ...axis, grid, size: 58, space: 38, values: (_, splits) => splits.map((split) => (split === 0 ? "0" : label(split))) },
     ],
     series: [{}, ...series],
     hooks: { drawClear: [marks], setCursor: [(plot) => reading(at(plot, plot.cursor.idx))] },

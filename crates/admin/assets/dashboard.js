@@ -61,7 +61,7 @@ function tiles(edge) {
     write(`${quantile}-unit`, unit);
   }
   write("error-rate", format.percent(edge.error_rate));
-  write("errors-total", `${format.count(edge.responses_total["5xx"])} of 5xx in all`);
+  write("errors-total", `${format.count(edge.responses_total["5xx"])} server errors in all`);
   document.getElementById("errors-tile").dataset.trouble = String(edge.error_rate > 0);
   write("in-flight", format.count(edge.in_flight));
   write("connections", edge.connections === 1 ? "1 connection" : `${format.count(edge.connections)} connections`);
