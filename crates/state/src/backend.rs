@@ -127,7 +127,7 @@ pub trait Backend: Send + Sync + 'static {
     /// Sends to everyone who is subscribed now.
     async fn publish(&self, channel: &str, bytes: Bytes) -> Result<()>;
 
-    /// Returns once the subscription is in force: what is published afterwards will be seen.
+    /// Returns once the subscription is in force: what is published afterwards will be seen. What was on its way just then may be, too.
     async fn subscribe(&self, channel: &str) -> Result<Subscription>;
 
     /// Takes the lock for `lease` if nobody holds it.

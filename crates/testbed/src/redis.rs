@@ -85,13 +85,16 @@ impl Redis {
     /// Writes some data to disk and stops; the next start takes about two seconds of `LOADING`.
     pub fn load_slowly_at_next_start(&mut self) -> Result<()> {
         const KEYS: u32 = 200;
+        // While loading, connections are served once in 1,024 bytes: so, after each of these.
+        const VALUE_BYTES: usize = 1100;
+        const KEY_TIME_US: &str = "10000";
+        must(self.port, "CONFIG SET rdbcompression no")?;
         for key in 0..KEYS {
-            must(self.port, &format!("SET filler-{key} x"))?;
+            must(self.port, &format!("SET filler-{key} {}", "x".repeat(VALUE_BYTES)))?;
         }
         must(self.port, "SAVE")?;
         self.stop();
-        // Microseconds per key; and look at connections after each few bytes, so that they are answered.
-        self.arguments.extend(["--key-load-delay", "10000", "--loading-process-events-interval-bytes", "1024"].map(Into::into));
+        self.arguments.extend(["--key-load-delay", KEY_TIME_US, "--loading-process-events-interval-bytes", "1024"].map(Into::into));
         Ok(())
     }
 

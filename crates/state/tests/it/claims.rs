@@ -16,6 +16,9 @@ use crate::Pair;
 /// For what should happen at once, on a machine that is busy with other things.
 pub(crate) const SOON: Duration = Duration::from_secs(20);
 
+/// Stores count milliseconds, by a clock of their own.
+pub(crate) const CLOCK_STEP: Duration = Duration::from_millis(2);
+
 /// How many tasks compete in a race.
 pub(crate) const TASKS: usize = 64;
 

@@ -5,6 +5,7 @@ use std::path::Path;
 use std::process::{Command, Stdio};
 use std::time::{Duration, Instant};
 
+use bytes::Bytes;
 use plimsoll_state::{Error, Message, State, open};
 use tempfile::TempDir;
 
@@ -114,6 +115,18 @@ async fn expired_rows_leave_the_file() {
         (rows() == 1).then_some(())
     })
     .await;
+}
+
+#[tokio::test]
+async fn a_subscriber_gets_nothing_from_before() {
+    let (Pair { here, there }, _directory) = open_pair().await;
+    let _listening_already = there.subscribe("news").await.unwrap();
+    for round in 0..20 {
+        here.publish("news", "before".into()).await.unwrap();
+        let mut subscription = there.subscribe("news").await.unwrap();
+        here.publish("news", Bytes::from(format!("after {round}"))).await.unwrap();
+        assert_eq!(next(&mut subscription).await, Message::Data(format!("after {round}").into()));
+    }
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
