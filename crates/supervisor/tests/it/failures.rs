@@ -60,8 +60,7 @@ async fn a_fleet_that_never_worked_says_so_once_after_three_deaths_each() {
     assert!(begin.elapsed() < Duration::from_secs(5), "{:?}", begin.elapsed());
     assert_eq!((status.as_str(), last_lines), ("exit code 7", vec!["broken".to_owned()]));
     world.instances("it goes on trying", |instances| instances[0].restarts_total >= 10).await;
-    world.stop().await;
-    assert!(!world.remaining().await.iter().any(|event| matches!(event, Event::StartFailed { .. })), "told once");
+    assert!(!world.stop_and_collect().await.iter().any(|event| matches!(event, Event::StartFailed { .. })), "told once");
 }
 
 #[tokio::test]

@@ -73,21 +73,21 @@ async fn what_the_dead_leave_behind_goes_before_the_restart() {
 
 #[tokio::test]
 async fn words_about_an_earlier_process_are_not_believed() {
-    let mut world = World::start(shell(1, "exec sleep 1000")).await;
+    let mut world = World::start(shell(2, "exec sleep 1000")).await;
     let first = world.all_ready().await;
     kill(first[0].pid.unwrap(), Signal::KILL);
     world.instances("it runs again", |instances| instances[0].generation == 2 && instances[0].pid.is_some()).await;
+    world.supervisor.report_ready("api-1", 1, false);
     world.supervisor.report_ready("api-1", 1, true);
     world.supervisor.report_ready("api-9", 2, true);
-    // A later word about the right process is taken after the earlier one was.
-    world.supervisor.report_ready("api-1", 1, true);
-    world.event("its restart is told", |event| matches!(event, Event::Started { generation: 2, .. }).then_some(())).await;
+    // Once this later word was taken, the earlier ones have been too.
+    world.supervisor.report_ready("api-2", 1, false);
+    world.instances("unhealthy", |instances| instances[1].state == State::Unhealthy).await;
     assert_eq!(world.now()[0].state, State::Starting);
     world.supervisor.report_ready("api-1", 2, true);
-    world.event("readiness", |event| matches!(event, Event::Ready { .. }).then_some(())).await;
-    world.supervisor.report_ready("api-1", 2, false);
-    world.instances("unhealthy", |instances| instances[0].state == State::Unhealthy).await;
-    world.stop().await;
+    world.instances("ready", |instances| instances[0].state == State::Ready).await;
+    let ready: Vec<_> = world.stop_and_collect().await.into_iter().filter(|event| matches!(event, Event::Ready { .. })).collect();
+    assert_eq!(ready.len(), 3, "one for each process: {ready:?}");
 }
 
 #[tokio::test]
@@ -107,8 +107,13 @@ async fn a_unix_socket_is_given_where_the_command_wants_one() {
     let mut answer = String::new();
     UnixStream::connect(&path).unwrap().read_to_string(&mut answer).unwrap();
     assert_eq!(answer, format!("{} no port", path.display()));
-    world.stop().await;
+    kill(world.now()[0].pid.unwrap(), Signal::KILL);
+    world.instances("it runs again", |instances| instances[0].generation == 2 && instances[0].pid.is_some()).await;
     assert!(!path.exists(), "the socket is removed with its process");
+    let Address::Unix(next) = world.now()[0].address.clone() else { panic!("a socket was asked for") };
+    eventually("the next socket answers", || UnixStream::connect(&next).is_ok()).await;
+    world.stop().await;
+    assert_eq!(std::fs::read_dir(dir.path().join("run")).unwrap().count(), 0);
 }
 
 #[tokio::test]

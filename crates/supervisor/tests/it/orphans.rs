@@ -2,7 +2,7 @@
 
 use std::process::Stdio;
 
-use rustix::process::Signal;
+use rustix::process::{Pid, Signal, kill_process};
 use tokio::io::{AsyncBufReadExt, BufReader, Lines};
 use tokio::process::{Child, ChildStdout, Command};
 use tokio::time::timeout;
@@ -65,6 +65,16 @@ impl Victim {
     }
 }
 
+/// A test that failed, or that took the guard away, leaves nothing running either.
+impl Drop for Victim {
+    fn drop(&mut self) {
+        for survivor in self.groups.iter().flat_map(|group| group_members(*group)) {
+            // It may have gone by itself in this moment.
+            let _ = kill_process(Pid::from_raw(survivor.pid.cast_signed()).unwrap(), Signal::KILL);
+        }
+    }
+}
+
 #[tokio::test]
 async fn kill_dash_nine_leaves_nobody_not_even_stubborn_grandchildren() {
     Victim::start(3, STUBBORN).await.kill_dash_nine().await;
@@ -79,6 +89,18 @@ async fn a_guard_is_not_stopped_by_the_signals_that_stop_fleets() {
     let guard = victim.guard;
     assert_eq!(guard_of(victim.pid()), Some(guard), "the same guard still runs");
     victim.kill_dash_nine().await;
+}
+
+#[tokio::test]
+async fn leaders_die_with_the_fleet_even_without_a_guard() {
+    let victim = Victim::start(2, STUBBORN).await;
+    // A fleet that stands still cannot replace its guard.
+    kill(victim.pid(), Signal::STOP);
+    kill(victim.guard, Signal::KILL);
+    kill(victim.pid(), Signal::KILL);
+    for leader in &victim.groups {
+        eventually("the leader is gone", || !is_alive(*leader)).await;
+    }
 }
 
 #[tokio::test]

@@ -12,8 +12,7 @@ use crate::world::{World, group_members, guard_of, is_alive, kill, shell};
 async fn a_server_may_finish_what_it_has() {
     let mut world = World::start(shell(1, "trap 'sleep 0.3; echo finished; exit 0' TERM; echo up; while :; do sleep 0.05; done")).await;
     world.line("up").await;
-    world.stop().await;
-    let rest = world.remaining().await;
+    let rest = world.stop_and_collect().await;
     assert!(rest.iter().any(|event| matches!(event, Event::Line { text, .. } if text == "finished")), "{rest:?}");
     let exit = rest.iter().find_map(|event| match event {
         Event::Exited { status, restart_in, .. } => Some((status.as_str(), *restart_in)),
@@ -47,8 +46,7 @@ async fn a_server_below_a_shell_gets_its_time_although_the_shell_is_gone() {
     let server = "trap 'sleep 0.3; echo finished; exit 0' TERM; echo up; while :; do sleep 0.05; done";
     let mut world = World::start(shell(1, &format!("(\n{server}\n) & wait"))).await;
     world.line("up").await;
-    world.stop().await;
-    let rest = world.remaining().await;
+    let rest = world.stop_and_collect().await;
     assert!(rest.iter().any(|event| matches!(event, Event::Line { text, .. } if text == "finished")), "{rest:?}");
 }
 

@@ -72,8 +72,9 @@ impl World {
         self.line(prefix).await.trim().parse().unwrap()
     }
 
-    /// All that is left in the queue once the fleet has ended.
-    pub(crate) async fn remaining(&mut self) -> Vec<Event> {
+    /// Stops the fleet and takes all that is left in the queue.
+    pub(crate) async fn stop_and_collect(&mut self) -> Vec<Event> {
+        self.stop().await;
         let mut remaining = Vec::new();
         while let Some(event) = self.events.recv().await {
             remaining.push(event);
