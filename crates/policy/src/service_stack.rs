@@ -16,7 +16,25 @@ pub type ServiceStack = (RequestIdLayer, AccessLogLayer, RespondLayer, CatchPani
 
 /// Wraps an HTTP service in the policies every service needs.
 ///
-/// `trusted` are the proxies whose headers are believed; `panics` keeps the count for whoever shows it.
+/// `trusted` are the proxies whose headers are believed; `panics` keeps the count for whoever shows it. Costs an id, a span and an event
+/// for each request, and no allocation beyond those; bodies pass through uncopied.
+///
+/// ```
+/// use std::convert::Infallible;
+///
+/// use bytes::Bytes;
+/// use http::{Request, Response};
+/// use http_body_util::Full;
+/// use plimsoll_policy::catch_panic::PanicCount;
+/// use plimsoll_policy::forwarded::TrustedProxies;
+/// use plimsoll_policy::service_stack::service_stack;
+/// use tower::{Layer, service_fn};
+///
+/// // An axum `Router` goes in the same way, once it is complete.
+/// let hello = service_fn(|_: Request<Full<Bytes>>| async { Ok::<_, Infallible>(Response::new(Full::<Bytes>::from("hello"))) });
+/// let service = service_stack(TrustedProxies::default(), PanicCount::default()).layer(hello);
+/// # let _ = service;
+/// ```
 pub fn service_stack(trusted: TrustedProxies, panics: PanicCount) -> ServiceStack {
     let trusted = Arc::new(trusted);
     (

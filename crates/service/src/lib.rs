@@ -2,7 +2,7 @@
 //!
 //! | module | holds |
 //! |---|---|
-//! | [`app`] | the whole API as one service: what tests call without a server |
+//! | [`mod@app`] | the whole API as one service: what tests call without a server |
 //! | [`server`] | accepting connections, and drain |
 //! | [`config`], [`context`] | what an instance is told, and what its handlers reach |
 //! | `router`, `handlers` | which call is answered by which function |

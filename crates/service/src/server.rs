@@ -4,7 +4,8 @@
 //! ones are still taken, for probes must be able to see the drain and a client may not have, but for one request each. Once the
 //! connections from before are gone nobody is accepted any more, and what came meanwhile is finished.
 //!
-//! Not `axum::serve`: it sets no time limit on a request head and no bound on connections.
+//! Not `axum::serve`: it sets no time limit on a request head and no bound on connections. What is not HTTP at all, or has a head
+//! beyond the limit, the server library answers itself, with an empty 400 or 431: it never becomes a request.
 
 mod connection;
 mod listener;
@@ -17,6 +18,7 @@ use std::time::Duration;
 use tokio::sync::{OwnedSemaphorePermit, Semaphore, watch};
 use tokio::task::{JoinError, JoinSet};
 use tokio::time::{Instant, timeout_at};
+use tracing::{Instrument, Span};
 
 use crate::app::app;
 use crate::config::{Config, Limits, Listen};
@@ -74,6 +76,7 @@ impl Server {
         let Self { listener, context, limits, drain_deadline } = self;
         let mut connections = Connections::new(context.clone(), limits);
 
+        tracing::info!(listen = %listener.listen(), version = context.version, "serving");
         context.lifecycle.enter(Phase::Running);
         let serving = Generation::new(KeepAlive::On);
         connections.accept_until(&listener, &serving, shutdown).await;
@@ -116,11 +119,15 @@ struct Connections {
     permits: Arc<Semaphore>,
     context: Context,
     limits: Limits,
+    /// Around everything that is logged about requests: the logs of a fleet end up in one place.
+    span: Span,
 }
 
 impl Connections {
     fn new(context: Context, limits: Limits) -> Self {
-        Self { tasks: JoinSet::new(), permits: Arc::new(Semaphore::new(limits.connections_max)), context, limits }
+        let permits = Arc::new(Semaphore::new(limits.connections_max));
+        let span = tracing::info_span!("instance", instance.id = context.instance);
+        Self { tasks: JoinSet::new(), permits, context, limits, span }
     }
 
     async fn accept_until(&mut self, listener: &Listener, generation: &Generation, end: impl Future<Output = ()>) {
@@ -133,10 +140,11 @@ impl Connections {
                 (accepted, permit) = accept(listener, &self.permits) => {
                     let closing = generation.closing.subscribe();
                     let connection = connection::serve(accepted, app.clone(), self.limits, generation.keep_alive, closing);
-                    self.tasks.spawn(async move {
+                    let task = async move {
                         connection.await;
                         drop(permit);
-                    });
+                    };
+                    self.tasks.spawn(task.instrument(self.span.clone()));
                 }
             }
         }

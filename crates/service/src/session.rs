@@ -1,4 +1,4 @@
-//! Who is logged in. The client holds a signed id ([`cookie`], [`keys`]); the record lives in shared state, so any instance can answer,
+//! Who is logged in. The client holds a signed id (`cookie`, [`keys`]); the record lives in shared state, so any instance can answer,
 //! and deleting the record ends the session everywhere at once.
 //!
 //! Answers: no, unsigned, expired or logged out is 401; shared state unreachable is 503, never 401, because a client that is told to log

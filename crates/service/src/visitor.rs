@@ -55,7 +55,7 @@ mod tests {
     fn check(peer: &str, headers: &[(&'static str, &'static str)], expected: bool) {
         let trusted = TrustedProxies::new(vec!["127.0.0.0/8".parse().unwrap()]);
         let headers = headers.iter().map(|(name, value)| (name.parse().unwrap(), HeaderValue::from_static(value)));
-        let headers = HeaderMap::from_iter(headers);
+        let headers: HeaderMap = headers.collect();
         let peer = (!peer.is_empty()).then(|| Peer::Tcp(peer.parse().unwrap()));
         assert_eq!(is_secure(peer, &headers, &trusted), expected, "{peer:?} {headers:?}");
     }

@@ -15,6 +15,7 @@ use hyper_util::server::conn::auto;
 use tokio::sync::watch;
 use tokio_util::sync::CancellationToken;
 use tower::{Service, ServiceExt};
+use tracing::Instrument;
 
 use super::listener::Accepted;
 use crate::config::Limits;
@@ -100,6 +101,6 @@ struct Streams(CancellationToken);
 impl<F: Future<Output = ()> + Send + 'static> Executor<F> for Streams {
     fn execute(&self, stream: F) {
         let connection_ends = self.0.clone();
-        tokio::spawn(async move { connection_ends.run_until_cancelled_owned(stream).await });
+        tokio::spawn(async move { connection_ends.run_until_cancelled_owned(stream).await }.in_current_span());
     }
 }

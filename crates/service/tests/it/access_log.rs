@@ -63,6 +63,7 @@ async fn one_event_per_request_with_the_pattern_and_the_reason() {
     let fields = &event["fields"];
     assert_eq!(event["level"], "INFO");
     assert_eq!(fields["message"], "GET /me 401");
+    assert_eq!(event["span"]["instance.id"], "api-1");
     assert_eq!(fields["http.route"], "/me");
     assert_eq!(fields["client.ip"], "203.0.113.9");
     assert_eq!(fields["policy.refused_by"], "session-missing");
@@ -89,4 +90,19 @@ async fn a_panic_is_logged_under_its_request_id_and_route() {
     let panic = lines.read().into_iter().find(|line| line["fields"]["message"] == "a handler panicked: scripted").unwrap();
     assert_eq!(panic["span"]["request.id"], "edge-1");
     assert_eq!(panic["level"], "ERROR");
+}
+
+#[tokio::test]
+async fn the_work_for_a_client_that_left_is_given_up_and_logged() {
+    let lines = Lines::default();
+    let _guard = lines.capture();
+    let state = Scripted::new().await;
+    let instance = Instance::start(state.clone()).await;
+    let session = instance.login("ada").await;
+    state.set(Mode::Hanging);
+    let mut client = instance.client().await;
+    let asking = tokio::spawn(async move { client.try_send(Call::get("/me").cookie(&session).header("x-request-id", "edge-1")).await });
+    state.until_waiting(1).await;
+    asking.abort();
+    assert_eq!(lines.access("edge-1").await["fields"]["message"], "GET /me unanswered: the client left");
 }

@@ -2,6 +2,10 @@
 
 use std::time::Duration;
 
+use bytes::Bytes;
+use http::Request;
+use http_body_util::Full;
+use hyper_util::rt::{TokioExecutor, TokioIo};
 use plimsoll_service::Error;
 
 use crate::client::{Call, connect};
@@ -32,6 +36,26 @@ async fn a_slow_request_finishes_while_readiness_says_draining() {
     let listen = instance.listen.clone();
     instance.stopped().await.unwrap();
     assert!(connect(&listen).await.is_err(), "nobody listens any more");
+}
+
+#[tokio::test]
+async fn a_slow_http_2_request_finishes_too() {
+    let state = Scripted::new().await;
+    let mut instance = Instance::start(state.clone()).await;
+    let session = instance.login("ada").await;
+    let stream = TokioIo::new(connect(&instance.listen).await.unwrap());
+    let (mut sender, connection) = hyper::client::conn::http2::handshake(TokioExecutor::new(), stream).await.unwrap();
+    let connection = tokio::spawn(connection);
+    state.set(Mode::Hanging);
+    let request = Request::get(format!("http://{}/me", instance.listen)).header("cookie", format!("plimsoll_session={session}"));
+    let slow = tokio::spawn(sender.send_request(request.body(Full::<Bytes>::default()).unwrap()));
+    state.until_waiting(1).await;
+    instance.stop();
+    until("readiness flips", async || instance.send(Call::get("/health/ready")).await.status == 503).await;
+    state.set(Mode::Working);
+    assert_eq!(slow.await.unwrap().unwrap().status(), 200);
+    instance.stopped().await.unwrap();
+    connection.await.unwrap().unwrap();
 }
 
 #[tokio::test]

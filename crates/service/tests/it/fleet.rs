@@ -65,6 +65,20 @@ async fn stats_keep_ten_requests_in_order_of_time() {
 }
 
 #[tokio::test]
+async fn stats_sort_what_instances_pushed_out_of_order_and_skip_what_they_cannot_read() {
+    let state = memory().await;
+    let instance = Instance::start(state.clone()).await;
+    for second in [1, 3, 2] {
+        let at = format!("2026-01-01T00:00:0{second}.000Z");
+        let item = serde_json::json!({"instance": "api-9", "method": "GET", "path": "/", "status": 200, "at": at});
+        state.list_push("stats:requests", item.to_string().into(), 10).await.unwrap();
+    }
+    state.list_push("stats:requests", "not json".into(), 10).await.unwrap();
+    let seconds: Vec<_> = requests(&instance).await.iter().map(|request| request["at"].as_str().unwrap()[18..19].to_owned()).collect();
+    assert_eq!(seconds, ["3", "2", "1"]);
+}
+
+#[tokio::test]
 async fn what_the_client_chose_is_recorded_within_bounds() {
     let instance = Instance::start(memory().await).await;
     instance.send(Call::new(&"M".repeat(300), &format!("/{}", "x".repeat(5_000)))).await;
