@@ -129,7 +129,8 @@ fn deny() -> Result<()> {
     };
     let mut deny = Command::new(program);
     run::aloud(
-        deny.args(["--all-features", "check", "--hide-inclusion-graph", "bans", "licenses", "sources"]).current_dir(workspace::root()),
+        deny.args(["--all-features", "--locked", "check", "--hide-inclusion-graph", "bans", "licenses", "sources"])
+            .current_dir(workspace::root()),
     )
 }
 

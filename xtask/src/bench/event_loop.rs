@@ -137,3 +137,47 @@ impl Service for Relay {
         self.streams[index ^ 1] = None;
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use std::thread;
+    use std::time::{Duration, Instant};
+
+    use super::super::{load, server};
+    use super::*;
+
+    /// Both servers, on threads that end with the test's process.
+    fn start() -> (u16, u16) {
+        let (origin, relay) = (server::free_port().unwrap(), server::free_port().unwrap());
+        thread::spawn(move || serve_origin(origin));
+        thread::spawn(move || serve_relay(relay, origin));
+        let started = Instant::now();
+        while load::probe(relay).is_err() {
+            assert!(started.elapsed() < Duration::from_secs(10), "no answer through the relay");
+            thread::yield_now();
+        }
+        (origin, relay)
+    }
+
+    #[test]
+    fn every_request_through_the_relay_is_answered_once() {
+        let (_, relay) = start();
+        load::exactly(relay, 500).unwrap();
+    }
+
+    #[test]
+    fn a_torn_head_is_one_request_and_two_in_one_are_two() {
+        let (origin, _) = start();
+        let mut stream = TcpStream::connect((Ipv4Addr::LOCALHOST, origin)).unwrap();
+        stream.set_nodelay(true).unwrap();
+        stream.set_read_timeout(Some(Duration::from_secs(10))).unwrap();
+        for piece in ["GET / HTTP/1.1\r\nHost: a\r", "\n\r", "\nGET / HTTP/1.1\r\nHost: a\r\n\r\n"] {
+            stream.write_all(piece.as_bytes()).unwrap();
+            thread::yield_now();
+        }
+        stream.shutdown(std::net::Shutdown::Write).unwrap();
+        let mut answers = String::new();
+        stream.read_to_string(&mut answers).unwrap();
+        assert_eq!(answers.matches("HTTP/1.1 200 OK").count(), 2);
+    }
+}
