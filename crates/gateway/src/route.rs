@@ -5,7 +5,7 @@
 //!
 //! Each host has a tree of path segments, so a look-up costs the path's own length, however many routes there are.
 //!
-//! The path is judged and forwarded as the client wrote it, but matched as a server may read it; see [`reading`] for why and how.
+//! The path is forwarded as the client wrote it, and matched as servers may read it: `route/reading.rs` says why and how.
 
 mod reading;
 
@@ -59,10 +59,6 @@ impl Route {
         Ok(Self { host, path: parse_pattern(pattern)?, pattern: pattern.into(), upstream })
     }
 
-    pub fn pattern(&self) -> &str {
-        &self.pattern
-    }
-
     fn name(&self) -> String {
         format!("{}{}", self.host.as_deref().unwrap_or_default(), self.pattern)
     }
@@ -109,7 +105,7 @@ fn parse_pattern(pattern: &str) -> Result<Path, Error> {
 /// The routes of a gateway, ready to be searched.
 #[derive(Debug, Default)]
 pub struct Routes {
-    routes: Vec<Route>,
+    list: Vec<Route>,
     by_host: BTreeMap<Box<[u8]>, Tree>,
     any_host: Tree,
 }
@@ -134,7 +130,7 @@ impl Routes {
                 return Err(Error::Duplicate(route.name()));
             }
         }
-        Ok(Self { routes, ..this })
+        Ok(Self { list: routes, ..this })
     }
 
     /// The route of a request: its host as the client sent it (any case, with or without port), its path without the query.
@@ -150,7 +146,7 @@ impl Routes {
             // `OPTIONS *` is about no path.
             _ => None,
         };
-        position.map(|position| &self.routes[position])
+        position.map(|position| &self.list[position])
     }
 
     fn tree_of(&self, host: &[u8]) -> Option<&Tree> {

@@ -225,23 +225,3 @@ proptest! {
         }
     }
 }
-
-/// Not a claim: prints what a pick costs. `cargo nextest run -p plimsoll-gateway --run-ignored only --no-capture pick_costs`
-#[test]
-#[ignore = "prints figures"]
-fn pick_costs() {
-    for weights in [vec![1; 3], vec![1; 100], (1..=100).collect()] {
-        for policy in POLICIES {
-            let balancer = balancer(policy, &weights);
-            let mut rng = fastrand::Rng::with_seed(1);
-            let picks = 200_000_u64;
-            let started = std::time::Instant::now();
-            let mut sum = 0;
-            for key in 0..picks {
-                sum += balancer.pick(|_| true, Some(key), LATER + key, &mut rng).unwrap();
-            }
-            let each = started.elapsed() / picks as u32;
-            println!("{policy:?} of {} (weight {}..): {each:?} ({sum})", weights.len(), weights[weights.len() - 1]);
-        }
-    }
-}

@@ -12,8 +12,6 @@
 //!
 //! Nothing is allocated for a path of ordinary characters.
 
-use std::ops::ControlFlow;
-
 use super::segments;
 
 /// A set of the liberties that a server may take with a path.
@@ -52,11 +50,8 @@ pub(super) fn agreed<T: PartialEq>(path: &[u8], find: impl Fn(&[u8]) -> Option<T
         return None;
     }
     let found = find(&canonical);
-    let same = doubts.subsets().try_for_each(|liberties| match find(&read(&canonical, liberties)) == found {
-        true => ControlFlow::Continue(()),
-        false => ControlFlow::Break(()),
-    });
-    if same.is_continue() { found } else { None }
+    let all_agree = doubts.subsets().all(|liberties| find(&read(&canonical, liberties)) == found);
+    if all_agree { found } else { None }
 }
 
 /// The path as the server that takes every liberty reads it: the one form in which a route can be written.
@@ -190,10 +185,12 @@ fn separate(canonical: &[u8]) -> Vec<u8> {
     let mut separated = Vec::with_capacity(canonical.len());
     let mut rest = canonical;
     while let [first, after @ ..] = rest {
-        (rest, _) = match rest {
-            [b'%', b'2', b'F', after @ ..] | [b'%', b'5', b'C', after @ ..] | [b'\\', after @ ..] => (after, separated.push(b'/')),
-            _ => (after, separated.push(*first)),
+        let (byte, after) = match rest {
+            [b'%', b'2', b'F', after @ ..] | [b'%', b'5', b'C', after @ ..] | [b'\\', after @ ..] => (b'/', after),
+            _ => (*first, after),
         };
+        separated.push(byte);
+        rest = after;
     }
     separated
 }
