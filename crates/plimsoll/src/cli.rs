@@ -166,16 +166,15 @@ pub struct ExplainArgs {
     /// Print JSON
     #[arg(long, conflicts_with = "reference")]
     pub json: bool,
-    /// Print all settings with their defaults and documentation instead
+    /// Print every setting with its default and documentation instead
     #[arg(long, value_name = "FORMAT", conflicts_with = "key")]
     pub reference: Option<Reference>,
 }
 
+/// A `plimsoll.toml` with every default commented out, or a page to read.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
 pub enum Reference {
-    /// A plimsoll.toml with every default commented out
     Toml,
-    /// A page to read
     Markdown,
 }
 

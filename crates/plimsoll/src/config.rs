@@ -86,14 +86,19 @@ pub fn load(flags: &Flags, environment: &Environment) -> Result<Loaded, Mistakes
             Err(mistake) => draft.mistakes.push(mistake),
         }
     }
-    environment::read_nested(environment, &mut draft);
-    environment::read_twins(environment, &mut draft);
-    for (flag, value) in &flags.values {
-        let field = fields().find(|field| field.flag == Some(flag)).expect("flags are made from fields");
-        environment::assign(field, Kind::Flag, &format!("--{flag}"), value, &mut draft);
-    }
+    read_above_file(flags, environment, &mut draft);
     coherence::check(&mut draft);
     finish(draft, file)
+}
+
+/// The layers above the file, from the weakest to the strongest.
+fn read_above_file(flags: &Flags, environment: &Environment, draft: &mut Draft) {
+    environment::read_nested(environment, draft);
+    environment::read_twins(environment, draft);
+    for (flag, value) in &flags.values {
+        let field = fields().find(|field| field.flag == Some(flag)).expect("flags are made from fields");
+        environment::assign(field, Kind::Flag, &format!("--{flag}"), value, draft);
+    }
 }
 
 /// The file that was asked for, or the one in the working directory if there is one.

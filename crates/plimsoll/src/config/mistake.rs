@@ -70,13 +70,13 @@ impl fmt::Display for Mistake {
         if let Some(place) = &self.place {
             let excerpt = Excerpt::of(place);
             margin = " ".repeat(excerpt.label.len());
-            writeln!(formatter, "{margin} --> {}", excerpt.title)?;
-            writeln!(formatter, "{margin}  |")?;
+            writeln!(formatter, "{margin}--> {}", excerpt.title)?;
+            writeln!(formatter, "{margin} |")?;
             writeln!(formatter, "{} | {}", excerpt.label, excerpt.line)?;
-            writeln!(formatter, "{margin}  | {}{}", " ".repeat(excerpt.indent), "^".repeat(excerpt.width))?;
+            writeln!(formatter, "{margin} | {}{}", " ".repeat(excerpt.indent), "^".repeat(excerpt.width))?;
         }
         match &self.hint {
-            Some(hint) => writeln!(formatter, "{margin}  = hint: {hint}"),
+            Some(hint) => writeln!(formatter, "{margin} = hint: {hint}"),
             None => Ok(()),
         }
     }

@@ -108,7 +108,7 @@ impl<'a> Raw<'a> {
             Node::Text(_) => "other text".to_owned(),
             Node::Toml(value) => format!("{} {}", article(value.type_str()), value.type_str()),
         };
-        self.fault(format!("expected {expected}, found {found}"), format!("write {expected}"))
+        vec![Fault { span: self.span(), message: format!("expected {expected}, found {found}"), hint: None }]
     }
 }
 

@@ -115,7 +115,7 @@ table! {
         target_bytes_max: u64 = 8 * KIB, Size(64..=MIB);
         /// Size of a request body. A larger one is answered 413, before it is read where its length is announced.
         body_bytes_max: u64 = 2 * 1_024 * MIB, Size(0..=TIB);
-        /// Idle connections kept open to each instance.
+        /// Idle connections that each worker keeps open to each instance.
         upstream_idle_per_instance_max: usize = 64, Whole(0..=10_000);
     }
 }

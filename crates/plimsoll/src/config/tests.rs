@@ -2,7 +2,6 @@
 
 use proptest::prelude::*;
 
-use super::environment::{Environment, read_nested, read_twins};
 use super::*;
 use crate::config::route::Pattern;
 use crate::config::upstream::ServerAddress;
@@ -15,13 +14,8 @@ fn read<const V: usize, const F: usize>(
 ) -> Result<Loaded, Vec<String>> {
     let mut draft = Draft::default();
     file::read("test.toml", file, &mut draft);
-    let environment = Environment::of(variables);
-    read_nested(&environment, &mut draft);
-    read_twins(&environment, &mut draft);
-    for (flag, value) in flags {
-        let field = fields().find(|field| field.flag == Some(flag)).unwrap();
-        environment::assign(field, Kind::Flag, &format!("--{flag}"), value, &mut draft);
-    }
+    let flags = Flags { config: None, values: flags.iter().map(|(flag, value)| (*flag, (*value).to_owned())).collect() };
+    read_above_file(&flags, &Environment::of(variables), &mut draft);
     coherence::check(&mut draft);
     finish(draft, None).map_err(|Mistakes(mistakes)| mistakes.into_iter().map(|mistake| mistake.message).collect())
 }

@@ -2,25 +2,13 @@
 
 use std::fmt::Write;
 
+use plimsoll_gateway::ORDER;
 use serde_json::{Value, json};
 
 use crate::cli::{ExplainArgs, Reference};
 use crate::config::{self, Environment, Field, Loaded, Place, Route, Settings, TABLES, Upstream, fields};
 use crate::report::Failure;
 use crate::verbs::mistaken;
-
-/// What happens to a request at the edge, in order, and why it stands there.
-const POLICY_ORDER: &[(&str, &str)] = &[
-    ("request id", "first, so that whatever follows can be found again by it"),
-    ("access log", "outside all that can refuse, so that refusals are logged too"),
-    ("client address", "before anything that decides by who is asking"),
-    ("body limit", "before a byte of the body is read"),
-    ("route", "names the upstream; what nothing serves goes no further"),
-    ("deadline", "starts when the request is complete, and covers all attempts"),
-    ("balance", "picks an instance that is healthy and has least to do"),
-    ("attempt", "fails over to another instance where that is safe"),
-    ("forward", "streams both ways, and stops when either side is gone"),
-];
 
 /// Where the second column begins, unless a value is longer.
 const ORIGIN_COLUMN: usize = 48;
@@ -62,7 +50,7 @@ fn everything(loaded: &Loaded) -> String {
         text.push_str(&entry(Route::TABLE.path, Route::TABLE.fields, route, place));
     }
     text.push_str("\n# what happens to a request, in order\n");
-    for (number, (name, why)) in (1..).zip(POLICY_ORDER) {
+    for (number, (name, why)) in (1..).zip(ORDER) {
         writeln!(text, "{number:2}. {name:<16}{why}").expect("a string takes it");
     }
     text
@@ -95,7 +83,7 @@ fn everything_as_json(loaded: &Loaded) -> Value {
         "settings": fields().map(|field| setting_as_json(field, loaded)).collect::<Vec<_>>(),
         "upstreams": entries_as_json(Upstream::TABLE.fields, &loaded.settings.upstreams, &loaded.upstream_places),
         "routes": entries_as_json(Route::TABLE.fields, &loaded.settings.routes, &loaded.route_places),
-        "policy_order": POLICY_ORDER.iter().map(|(name, why)| json!({ "name": name, "why": why })).collect::<Vec<_>>(),
+        "policy_order": ORDER.iter().map(|(name, why)| json!({ "name": name, "why": why })).collect::<Vec<_>>(),
     })
 }
 

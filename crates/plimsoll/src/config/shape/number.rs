@@ -17,7 +17,7 @@ impl<T: Copy + PartialOrd + Display + TryFrom<i128>> Shape for Whole<T> {
             let unquoted = raw.as_str().filter(|text| text.parse::<i128>().is_ok());
             return Err(match unquoted {
                 Some(digits) => raw.fault("expected a whole number, found a string", format!("remove the quotes: {digits}")),
-                None => raw.wrong_type("a whole number"),
+                None => raw.wrong_type(&self.accepts()),
             });
         };
         let value = T::try_from(number).ok().filter(|value| self.0.contains(value));

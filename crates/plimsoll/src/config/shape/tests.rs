@@ -15,7 +15,7 @@ fn toml<S: Shape>(shape: &S, value: &str) -> Result<S::Value, Vec<String>> {
     let value: &toml::Spanned<DeValue<'_>> = table.get_ref().get("key").unwrap();
     shape
         .read(&Raw::toml(value))
-        .map_err(|faults| faults.into_iter().map(|fault| format!("{} | {}", fault.message, fault.hint.unwrap())).collect())
+        .map_err(|faults| faults.into_iter().map(|fault| format!("{} | {}", fault.message, fault.hint.unwrap_or_default())).collect())
 }
 
 /// Reads a value as it stands in a variable.
