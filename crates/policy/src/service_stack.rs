@@ -16,8 +16,8 @@ pub type ServiceStack = (RequestIdLayer, AccessLogLayer, RespondLayer, CatchPani
 
 /// Wraps an HTTP service in the policies every service needs.
 ///
-/// `trusted` are the proxies whose headers are believed; `panics` keeps the count for whoever shows it. Costs an id, a span and an event
-/// for each request, and no allocation beyond those; bodies pass through uncopied.
+/// `trusted` are the proxies whose headers are believed; `panics` keeps the count for whoever shows it. Costs each request an id, a span,
+/// an event and a few small allocations; no future is boxed and bodies pass through uncopied.
 ///
 /// ```
 /// use std::convert::Infallible;
