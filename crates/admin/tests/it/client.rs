@@ -52,7 +52,7 @@ pub(crate) async fn exchange(mut stream: impl AsyncRead + AsyncWrite + Unpin, me
 
 pub(crate) fn request(method: &str, path: &str, headers: &[&str], connection: &str) -> String {
     let host = if headers.iter().any(|line| line.starts_with("Host:")) { "" } else { "Host: localhost\r\n" };
-    let headers: String = headers.iter().map(|line| format!("{line}\r\n")).collect();
+    let headers = [headers, &[""]].concat().join("\r\n");
     format!("{method} {path} HTTP/1.1\r\n{host}Connection: {connection}\r\n{headers}\r\n")
 }
 
@@ -93,12 +93,15 @@ impl Events {
     }
 
     pub(crate) async fn next_of(&mut self, kind: &str) -> Value {
-        loop {
-            let (name, data) = self.next().await.expect("the stream goes on");
-            if name == kind {
-                return data;
+        let found = async {
+            loop {
+                let (name, data) = self.next().await.expect("the stream goes on");
+                if name == kind {
+                    return data;
+                }
             }
-        }
+        };
+        timeout(DEADLINE, found).await.unwrap_or_else(|_| panic!("no `{kind}` event"))
     }
 
     pub(crate) async fn next_status(&mut self) -> Status {

@@ -9,10 +9,11 @@ use crate::fixture::{Admin, Fleet, quick};
 #[tokio::test]
 async fn status_is_of_this_moment() {
     let fleet = Fleet::new(2);
-    // No look between the change and the question.
+    // Only one look, before the change.
     let mut config = quick();
-    config.limits.sample_interval = std::time::Duration::from_secs(3_600);
+    config.limits.sample_interval = std::time::Duration::from_hours(1);
     let admin = Admin::start(&fleet, config).await;
+    get(admin.address, "/health/live", &[]).await;
     fleet.change(|snapshot| snapshot.instances[0].pid = Some(9_999));
     let answer = get(admin.address, "/api/status", &[]).await;
     let status: Status = serde_json::from_str(&answer.body).unwrap();

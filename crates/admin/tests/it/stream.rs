@@ -1,6 +1,6 @@
 //! `/api/stream`: what a dashboard is told, and what dashboards may cost.
 
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use plimsoll_admin::{Config, Limits};
 use plimsoll_telemetry::InstanceState;
@@ -70,7 +70,7 @@ async fn a_reader_that_stops_reading_skips_looks_instead_of_filling_memory() {
     let config = Config { limits: Limits { sample_interval: Duration::from_millis(2), ..quick().limits }, ..Config::default() };
     let admin = Admin::start(&fleet, config).await;
     let mut witness = Events::open(admin.address).await;
-    let mut sleeper = Events::start(connect_with_small_buffer(admin.address).await).await;
+    let mut sleeper = Events::start(connect_with_small_buffer(admin.address)).await;
     sleeper.next_status().await;
 
     // Long enough for tens of megabytes: the witness takes every byte that the sleeper leaves.
@@ -92,7 +92,7 @@ async fn a_reader_that_stalls_for_good_loses_its_place() {
     let limits =
         Limits { streams_max: 1, stall_time_max: Duration::from_secs(1), sample_interval: Duration::from_millis(2), ..Limits::default() };
     let admin = Admin::start(&Fleet::new(200), Config { limits, ..Config::default() }).await;
-    let stalled = Events::start(connect_with_small_buffer(admin.address).await).await;
+    let stalled = Events::start(connect_with_small_buffer(admin.address)).await;
     assert_eq!(Events::open(admin.address).await.status, 503);
     until(DEADLINE, "the stalled reader's place", async || (Events::open(admin.address).await.status == 200).then_some(())).await;
     drop(stalled);
@@ -103,13 +103,15 @@ async fn the_end_of_the_listener_ends_streams_at_once() {
     let admin = Admin::start(&Fleet::new(1), quick()).await;
     let mut events = Events::open(admin.address).await;
     events.next_status().await;
+    let started = Instant::now();
     let stopping = tokio::spawn(admin.stop());
     while events.next().await.is_some() {}
     stopping.await.unwrap().unwrap();
+    assert!(started.elapsed() < Limits::default().drain_time_max / 2, "streams must not use up the time for draining");
 }
 
 /// The kernel would otherwise take megabytes on the reader's behalf.
-async fn connect_with_small_buffer(address: std::net::SocketAddr) -> TcpStream {
+fn connect_with_small_buffer(address: std::net::SocketAddr) -> TcpStream {
     let socket = Socket::new(Domain::IPV4, Type::STREAM, None).unwrap();
     socket.set_recv_buffer_size(4 * 1024).unwrap();
     socket.connect(&address.into()).unwrap();
