@@ -116,6 +116,15 @@ mod tests {
     }
 
     #[test]
+    fn every_reason_is_documented_with_its_status() {
+        let documentation = include_str!("../../../docs/api.md");
+        for reason in Reason::ALL {
+            let row = format!("| `{}` | {} |", reason.slug(), reason.status().as_u16());
+            assert!(documentation.contains(&row), "docs/api.md lacks the row {row}");
+        }
+    }
+
+    #[test]
     fn every_refusal_is_an_error_status() {
         assert!(Reason::ALL.iter().all(|reason| reason.status().is_client_error() || reason.status().is_server_error()));
     }

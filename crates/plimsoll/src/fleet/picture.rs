@@ -1,7 +1,7 @@
 //! One picture of the fleet from what the gateway and the supervisor each know.
 
 use std::sync::Arc;
-use std::time::Instant;
+use tokio::time::Instant;
 
 use plimsoll_gateway::Gateway;
 use plimsoll_supervisor::{Instance, State};
