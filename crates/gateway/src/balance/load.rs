@@ -34,36 +34,69 @@ pub struct Load {
 /// The place of one request in a member's [`Load`]. It can be given back only once.
 #[derive(Debug)]
 #[must_use = "give it back with `Load::finish`, or the member looks busy for ever"]
-pub struct InFlight {
-    began_ns: u64,
-    answered: bool,
+pub struct InFlight(Stage);
+
+#[derive(Debug, PartialEq, Eq)]
+enum Stage {
+    /// It is the member's turn.
+    Waiting {
+        since_ns: u64,
+    },
+    /// It is the client's turn: the time does not count.
+    Paused,
+    Answered,
 }
 
 impl Load {
     /// A request is on its way to this member.
     pub fn begin(&self, now_ns: u64) -> InFlight {
-        let now = tick_of(now_ns);
         self.in_flight.fetch_add(1, Relaxed);
-        update(&self.waiting, |waiting| match waiting.value {
-            0 => Stamped { value: 1, tick: now },
-            count => Stamped { value: count + 1, tick: waiting.tick },
-        });
-        InFlight { began_ns: now_ns, answered: false }
+        self.wait_from(now_ns)
     }
 
-    /// The head of the answer is here. Not to be called for an answer that is really a failure, such as a 502.
-    pub fn answered(&self, request: &mut InFlight, now_ns: u64, decay: Duration) {
-        if request.answered {
-            return;
+    /// From here on the client decides how long it takes: its body is still coming. A slow upload must not look like a slow member.
+    pub fn pause(&self, request: &mut InFlight) {
+        if let Stage::Waiting { .. } = request.0 {
+            request.0 = Stage::Paused;
+            self.stop_waiting();
         }
-        request.answered = true;
+    }
+
+    /// The member has all of the request: the answer is due.
+    pub fn resume(&self, request: &mut InFlight, now_ns: u64) {
+        if request.0 == Stage::Paused {
+            *request = self.wait_from(now_ns);
+        }
+    }
+
+    fn wait_from(&self, now_ns: u64) -> InFlight {
+        update(&self.waiting, |waiting| match waiting.value {
+            0 => Stamped { value: 1, tick: tick_of(now_ns) },
+            count => Stamped { value: count + 1, tick: waiting.tick },
+        });
+        InFlight(Stage::Waiting { since_ns: now_ns })
+    }
+
+    fn stop_waiting(&self) {
+        update(&self.waiting, |waiting| Stamped { value: waiting.value.saturating_sub(1), ..waiting });
+    }
+
+    /// The head of the answer is here. Not to be called for an answer that is really a failure, such as a 502 or a 503.
+    pub fn answered(&self, request: &mut InFlight, now_ns: u64, decay: Duration) {
+        let stage = std::mem::replace(&mut request.0, Stage::Answered);
+        let waited = u32::from(matches!(stage, Stage::Waiting { .. }));
+        update(&self.waiting, |waiting| Stamped { value: waiting.value.saturating_sub(waited), tick: tick_of(now_ns) });
+        if let Stage::Waiting { since_ns } = stage {
+            self.sample(now_ns.saturating_sub(since_ns) as f32, now_ns, decay);
+        }
+    }
+
+    fn sample(&self, latency_ns: f32, now_ns: u64, decay: Duration) {
         let now = tick_of(now_ns);
-        update(&self.waiting, |waiting| Stamped { value: waiting.value.saturating_sub(1), tick: now });
-        let sample = now_ns.saturating_sub(request.began_ns) as f32;
         update(&self.latency, |latency| {
             let known = f32::from_bits(latency.value);
             let keep = decayed(ticks_between(latency.tick, now), decay);
-            let next = if sample > known { sample } else { known * keep + sample * (1.0 - keep) };
+            let next = if latency_ns > known { latency_ns } else { known * keep + latency_ns * (1.0 - keep) };
             // A zero would mean "never answered".
             Stamped { value: next.max(1.0).to_bits(), tick: now }
         });
@@ -72,9 +105,9 @@ impl Load {
     /// The request is over: its answer was passed on to the end, or there will be none.
     #[expect(clippy::needless_pass_by_value, reason = "taking it is what makes a second finish impossible")]
     pub fn finish(&self, request: InFlight, now_ns: u64) {
-        if !request.answered {
-            update(&self.waiting, |waiting| Stamped { value: waiting.value.saturating_sub(1), ..waiting });
-            self.at_least(now_ns.saturating_sub(request.began_ns) as f32, now_ns);
+        if let Stage::Waiting { since_ns } = request.0 {
+            self.stop_waiting();
+            self.at_least(now_ns.saturating_sub(since_ns) as f32, now_ns);
         }
         self.in_flight.fetch_sub(1, Relaxed);
     }
@@ -107,13 +140,16 @@ impl Load {
         let now = tick_of(now_ns);
         let latency = Stamped::unpack(self.latency.load(Relaxed));
         let known = f32::from_bits(latency.value);
+        let is_tried_first = latency.value == 0 && self.in_flight() > 0;
+        let known = if is_tried_first { UNKNOWN_LATENCY.as_nanos() as f32 } else { known };
         let waiting = Stamped::unpack(self.waiting.load(Relaxed));
-        if waiting.value == 0 {
-            return known * decayed(ticks_between(latency.tick, now), decay);
+        if waiting.value > 0 {
+            known.max(nanos_of(ticks_between(waiting.tick, now)))
+        } else if is_tried_first {
+            known
+        } else {
+            known * decayed(ticks_between(latency.tick, now), decay)
         }
-        let silence = nanos_of(ticks_between(waiting.tick, now));
-        let known = if known > 0.0 { known } else { UNKNOWN_LATENCY.as_nanos() as f32 };
-        known.max(silence)
     }
 
     /// The latency estimate as an operator would see it; `None` before the first answer.
@@ -241,6 +277,27 @@ mod tests {
     }
 
     #[test]
+    fn a_slow_upload_does_not_look_like_a_slow_member() {
+        let load = Load::default();
+        answer_after(&load, 0, 5 * MS);
+        let mut upload = load.begin(SECOND);
+        load.pause(&mut upload);
+        assert!(expected_ms(&load, 61 * SECOND) < 5.0, "the client takes its time");
+        load.resume(&mut upload, 61 * SECOND);
+        assert!(expected_ms(&load, 64 * SECOND) > 2_900.0, "now the member does");
+        load.answered(&mut upload, 64 * SECOND, DECAY);
+        assert!((2_900.0..3_001.0).contains(&expected_ms(&load, 64 * SECOND)));
+        load.finish(upload, 64 * SECOND);
+
+        let mut refused_early = load.begin(100 * SECOND);
+        load.pause(&mut refused_early);
+        load.answered(&mut refused_early, 200 * SECOND, DECAY);
+        load.resume(&mut refused_early, 201 * SECOND);
+        load.finish(refused_early, 202 * SECOND);
+        assert!(expected_ms(&load, 202 * SECOND) < 1.0, "nobody waits, nothing was measured");
+    }
+
+    #[test]
     fn a_quick_failure_does_not_look_like_a_quick_answer() {
         let load = Load::default();
         answer_after(&load, 0, 50 * MS);
@@ -269,7 +326,9 @@ mod tests {
         assert!(load.expected_latency(0, DECAY) <= 0.0);
         let request = load.begin(0);
         assert!(expected_ms(&load, 0) >= 1_000.0);
-        load.finish(request, 0);
+        assert!(expected_ms(&load, 5 * SECOND) >= 4_900.0);
+        load.finish(request, 5 * SECOND);
+        assert!(load.expected_latency(5 * SECOND, DECAY) <= 0.0, "it wants another");
     }
 
     #[test]
@@ -282,6 +341,12 @@ mod tests {
                     for step in 0..50_000_u64 {
                         let mut request = load.begin(step * 1_000);
                         assert!((1..=4).contains(&load.in_flight()));
+                        if step.is_multiple_of(5) {
+                            load.pause(&mut request);
+                        }
+                        if step.is_multiple_of(2) {
+                            load.resume(&mut request, step * 1_000 + 5);
+                        }
                         if !(step + worker).is_multiple_of(3) {
                             load.answered(&mut request, step * 1_000 + 10, DECAY);
                         }

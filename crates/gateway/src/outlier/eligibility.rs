@@ -51,6 +51,7 @@ mod tests {
         for (members, expected) in cases {
             assert_eq!(eligible(members, 0.25), expected, "{members:?}");
         }
+        assert_eq!(eligible(&[false, false], 0.0), 2, "a threshold of nothing still never ejects everybody");
     }
 
     proptest! {
