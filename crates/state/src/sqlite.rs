@@ -5,7 +5,7 @@
 //! | `file` | creates and opens the file, says what its errors mean |
 //! | `writer` | one thread, many writes per transaction |
 //! | `batch` | the statements that write |
-//! | `readers` | connections that read |
+//! | `readers` | threads that read |
 //! | `listener` | messages between processes |
 //!
 //! Writes survive a crash of the process. After a power cut the last ones may be gone (`synchronous = NORMAL`), the file is whole.
@@ -34,7 +34,7 @@ use self::writer::Writer;
 use crate::backend::{Backend, Error, Lock, Result, Subscription, TokenBucket, Tokens, Value, Version};
 use crate::limits;
 
-/// Every call ends by then: longer than a writer waits for other processes, so its own error comes first.
+/// Every call ends by then. A write may wait for the one before it, and both for other processes, so their error comes first.
 const CALL_TIME_MAX: Duration = Duration::from_secs(3);
 /// Processes that start together make the tables one after the other.
 const OPEN_TIME_MAX: Duration = Duration::from_secs(5);
@@ -64,7 +64,9 @@ impl Sqlite {
             }
         };
         let writer = Writer::start(file.clone(), connection)?;
-        Ok(Self { readers: Readers::new(file.clone()), file, writer, listener: OnceCell::new() })
+        let reading = file.clone();
+        let readers = blocking(move || Readers::start(reading)).await?;
+        Ok(Self { file, writer, readers, listener: OnceCell::new() })
     }
 
     async fn write<T, F>(&self, work: F) -> Result<T>

@@ -9,7 +9,7 @@ use rusqlite::{Connection, ErrorCode, OpenFlags};
 use crate::backend::{Error, Result};
 
 /// How long a writer waits for the writers of other processes. Theirs take a millisecond.
-const BUSY_TIMEOUT: Duration = Duration::from_millis(1500);
+pub(super) const BUSY_TIMEOUT: Duration = Duration::from_secs(1);
 const SCHEMA_VERSION: i64 = 1;
 const STATEMENTS_CACHED: usize = 64;
 

@@ -11,7 +11,7 @@ use tokio::sync::{mpsc, oneshot};
 use tokio::time::Instant;
 
 use super::batch::Batch;
-use super::file::File;
+use super::file::{BUSY_TIMEOUT, File};
 use crate::backend::{Error, Result};
 
 const QUEUE_LENGTH: usize = 1024;
@@ -134,11 +134,14 @@ fn roll_back(connection: &Connection) {
 
 /// Returns when to purge next.
 fn purge(connection: &Connection, file: &File) -> Instant {
-    let purged = Batch::begin(connection).and_then(|mut batch| {
+    // Callers must not wait for this: if another process writes just now, there will be a better moment.
+    let purged = connection.busy_timeout(Duration::ZERO).and_then(|()| {
+        let mut batch = Batch::begin(connection)?;
         let more = batch.purge()?;
         batch.commit()?;
         Ok(more)
     });
+    connection.busy_timeout(BUSY_TIMEOUT).expect("a timeout can be set on an open connection");
     let more = purged.unwrap_or_else(|error| {
         roll_back(connection);
         tracing::debug!(error = %file.explain(&error), "expired state was not deleted");

@@ -3,6 +3,7 @@
 #![allow(clippy::unwrap_used, reason = "a failed step fails the test")]
 
 mod claims;
+mod cost;
 mod memory;
 mod redis;
 mod sqlite;
