@@ -60,10 +60,12 @@ impl Drop for UnixSocket {
 /// `bind` makes the file with whatever the umask leaves, and only then can its permissions change. So that nobody slips in between, the
 /// socket is made in a directory of our own and moved to its place when it is closed to others.
 fn bind_private(path: &Path) -> io::Result<UnixListener> {
-    let name = path.file_name().ok_or(io::ErrorKind::InvalidInput)?;
     let nursery = path.with_file_name(format!(".{}", std::process::id()));
+    // In a container every process is number 1: one that was killed right here must not keep the next from starting.
+    let _ = fs::remove_dir_all(&nursery);
     fs::DirBuilder::new().mode(0o700).create(&nursery)?;
-    let young = nursery.join(name);
+    // A short name, since the system bounds a socket's path at 108 bytes.
+    let young = nursery.join("s");
     let bound = UnixListener::bind(&young).and_then(|listener| {
         fs::set_permissions(&young, Permissions::from_mode(0o600))?;
         fs::rename(&young, path)?;

@@ -161,6 +161,14 @@ mod tests {
     }
 
     #[test]
+    fn it_is_set_up_once_per_process() {
+        let config = Config { format: Format::Pretty, level: "info", no_color: true };
+        let guard = init(&config).unwrap();
+        assert!(matches!(init(&config), Err(Error::Twice)));
+        assert_eq!(guard.dropped_total(), 0);
+    }
+
+    #[test]
     fn a_level_that_does_not_exist_is_an_error() {
         for level in ["inof", "info,wran", "plimsoll=loud", ""] {
             assert!(filter(level).is_err(), "`{level}` was accepted");

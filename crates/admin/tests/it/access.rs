@@ -2,8 +2,9 @@
 
 use plimsoll_admin::{Config, Error, Listener, serve};
 use tokio::net::TcpListener;
+use tokio::time::timeout;
 
-use crate::client::get;
+use crate::client::{DEADLINE, get};
 use crate::fixture::{Admin, Fleet, quick};
 
 const TOKEN: &str = "a-token-nobody-guesses";
@@ -77,8 +78,8 @@ async fn an_address_others_can_reach_is_refused_without_a_token() {
     assert!(matches!(Listener::tcp(address, &Config::default()).await, Err(Error::TokenNeeded { .. })));
 
     let bound_elsewhere = Listener::Tcp(TcpListener::bind(address).await.unwrap());
-    let served = serve(vec![bound_elsewhere], Fleet::new(0).source(), Config::default(), std::future::pending()).await;
-    assert!(matches!(served, Err(Error::TokenNeeded { .. })));
+    let served = serve(vec![bound_elsewhere], Fleet::new(0).source(), Config::default(), std::future::pending());
+    assert!(matches!(timeout(DEADLINE, served).await, Ok(Err(Error::TokenNeeded { .. }))));
 
     let admin = Admin::start_on("0.0.0.0:0", &Fleet::new(0), guarded()).await;
     assert_eq!(get(([127, 0, 0, 1], admin.address.port()).into(), "/metrics", &[]).await.status, 401);
