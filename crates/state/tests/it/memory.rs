@@ -1,5 +1,7 @@
 //! State in memory: every claim, and the paused clock.
 
+mod model;
+
 use std::sync::Arc;
 use std::time::Duration;
 
