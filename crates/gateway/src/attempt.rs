@@ -14,7 +14,7 @@ use crate::forward::{Exchange, Failed, Failure, Said};
 use crate::interim::Interim;
 use crate::journey::Journey;
 use crate::message::{BodyError, Framing, Request, Response, ResponseBody};
-use crate::pool::Pool;
+use crate::pool::{Pool, Reuse};
 use crate::upstream::{Permit, Upstream};
 
 pub(crate) struct Attempts<'a> {
@@ -49,6 +49,9 @@ impl Attempts<'_> {
                 && journey.attempts < self.config.retry.attempts_max
                 && is_about_instance(&failed.failure)
                 && request.body.rewind();
+            if matches!(failed.failure, Failure::Client(BodyError::Gone)) {
+                journey.client_left();
+            }
             if !again {
                 return Err(refusal(&failed.failure, failed.sent, self.config));
             }
@@ -64,7 +67,12 @@ impl Attempts<'_> {
         journey: &mut Journey,
         total_ends: &mut Option<Instant>,
     ) -> Result<Response, Failed> {
-        let mut exchange = Exchange::begin(request, &journey.hop, permit, self.pool, &self.config.timeouts, *total_ends).await?;
+        let reuse = match journey.attempts {
+            1 if request.is_idempotent() => Reuse::Any,
+            1 => Reuse::Fresh,
+            _ => Reuse::Nothing,
+        };
+        let mut exchange = Exchange::begin(request, &journey.hop, permit, self.pool, reuse, &self.config.timeouts, *total_ends).await?;
         loop {
             let said = exchange.head().await;
             *total_ends = exchange.total_ends();
@@ -120,9 +128,8 @@ fn refusal(failure: &Failure, sent: bool, config: &Config) -> Refusal {
         Failure::TotalTimeout => (Reason::TotalTimeout, format!("no answer within {:?}", config.timeouts.total)),
         Failure::Client(BodyError::TooLarge) => (Reason::BodyTooLarge, format!("a body may have {} bytes", config.limits.body_bytes_max)),
         Failure::Client(BodyError::Malformed(what)) => (Reason::MalformedRequest, (*what).to_owned()),
-        Failure::Client(BodyError::Gone | BodyError::Idle) => {
-            (Reason::BodyTimeout, format!("nothing of the body came for {:?}", config.timeouts.body_idle))
-        }
+        Failure::Client(BodyError::Gone) => (Reason::MalformedRequest, "the body ended before its announced end".to_owned()),
+        Failure::Client(BodyError::Idle) => (Reason::BodyTimeout, format!("nothing of the body came for {:?}", config.timeouts.body_idle)),
     };
     Refusal::new(reason, detail)
 }

@@ -17,7 +17,7 @@ use crate::forwarded::Hop;
 use crate::http1::head::parse_response;
 use crate::http1::{HeadError, Wire, WireError, encode};
 use crate::message::{BodyError, Frame, Framing, Request, RequestBody, ResponseHead};
-use crate::pool::{Connection, Pool};
+use crate::pool::{Connection, Pool, Reuse};
 use crate::upstream::Permit;
 
 /// An instance's head may be this large; larger is taken for a fault of the instance.
@@ -85,11 +85,12 @@ impl Exchange {
         hop: &Hop,
         permit: Permit,
         pool: &Rc<Pool>,
+        reuse: Reuse,
         timeouts: &Timeouts,
         total_ends: Option<Instant>,
     ) -> Result<Self, Failed> {
         let body = std::mem::replace(&mut request.body, RequestBody::empty());
-        let mut connection = match pool.take(permit.member().slot, !request.is_idempotent()) {
+        let mut connection = match pool.take(permit.member().slot, reuse) {
             Some(connection) => connection,
             None => match connect(&permit, timeouts.connect).await {
                 Ok(connection) => connection,
@@ -100,6 +101,10 @@ impl Exchange {
             },
         };
         encode::request_head(&mut connection.wire.out.front, request, hop);
+        let mut permit = permit;
+        if request.framing != Framing::None {
+            permit.uploading();
+        }
         connection.alarm.set_after(timeouts.body_idle);
         Ok(Self {
             bytes_before: connection.wire.out.bytes_total,
@@ -205,6 +210,9 @@ impl Exchange {
                     None => encode::end(out, None, self.request_framing),
                 }
                 self.sending = Sending::Done;
+                if self.request_framing != Framing::None {
+                    self.permit.uploaded();
+                }
                 let now = Instant::now();
                 let total_ends = *self.total_ends.get_or_insert(now + self.timeouts.total);
                 connection.alarm.set(total_ends.min(now + self.timeouts.first_byte));
@@ -220,13 +228,24 @@ impl Exchange {
         }
     }
 
-    /// The next frame of the answer's body.
-    pub(crate) fn poll_frame(&mut self, cx: &mut Context<'_>) -> Poll<Option<Result<Frame, WireError>>> {
-        if self.sending == Sending::Body && matches!(self.poll_send(cx), Poll::Ready(Err(_))) {
+    /// Keeps the request's body moving while the answer is on its way.
+    fn poll_send_on(&mut self, cx: &mut Context<'_>) {
+        let progress = |exchange: &Self| exchange.connection.as_ref().map(|connection| (connection.wire.out.bytes_total, exchange.sending));
+        let before = progress(self);
+        if matches!(self.poll_send(cx), Poll::Ready(Err(_))) {
             // The client broke off its own request; it may still read the answer.
             self.sending = Sending::Abandoned;
             self.reusable = false;
         }
+        if progress(self) != before {
+            // The alarm now stands for a limit on requests, but since the answer began only silence both ways ends it.
+            self.waiting = false;
+        }
+    }
+
+    /// The next frame of the answer's body.
+    pub(crate) fn poll_frame(&mut self, cx: &mut Context<'_>) -> Poll<Option<Result<Frame, WireError>>> {
+        self.poll_send_on(cx);
         if self.over {
             return Poll::Ready(None);
         }

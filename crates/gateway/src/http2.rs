@@ -5,7 +5,6 @@ mod translate;
 
 use std::cell::RefCell;
 use std::future::poll_fn;
-use std::net::IpAddr;
 use std::rc::Rc;
 use std::task::{Context, Poll, ready};
 
@@ -22,6 +21,7 @@ use crate::forwarded::Hop;
 use crate::interim::Interim;
 use crate::journey::Journey;
 use crate::message::{Frame, Headers, Response, ResponseBody};
+use crate::peer::Peer;
 use crate::pipeline;
 use crate::transport::Transport;
 use crate::worker::Worker;
@@ -32,7 +32,7 @@ const STREAM_WINDOW_BYTES: u32 = 256 * 1024;
 const CONNECTION_WINDOW_BYTES: u32 = 1024 * 1024;
 const SEND_BUFFER_BYTES: usize = 256 * 1024;
 
-pub(crate) async fn serve(worker: Rc<Worker>, transport: Transport, prefix: BytesMut, peer: IpAddr) {
+pub(crate) async fn serve(worker: Rc<Worker>, transport: Transport, prefix: BytesMut, peer: Peer) {
     let mut builder = h2::server::Builder::new();
     builder
         .max_concurrent_streams(STREAMS_MAX)
@@ -68,7 +68,7 @@ pub(crate) async fn serve(worker: Rc<Worker>, transport: Transport, prefix: Byte
     }
 }
 
-async fn stream(worker: Rc<Worker>, request: http::Request<RecvStream>, respond: SendResponse<Bytes>, peer: IpAddr) {
+async fn stream(worker: Rc<Worker>, request: http::Request<RecvStream>, respond: SendResponse<Bytes>, peer: Peer) {
     let interim = Interim::Http2(RefCell::new(respond));
     let is_head = request.method() == http::Method::HEAD;
     let (response, mut journey) = match translate::request(request, worker.config.limits.body_bytes_max) {

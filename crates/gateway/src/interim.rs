@@ -5,7 +5,7 @@ use std::future::poll_fn;
 use std::rc::Rc;
 
 use crate::http1::{Wire, encode};
-use crate::message::{HopByHop, ResponseHead};
+use crate::message::ResponseHead;
 
 /// Where interim answers go.
 pub(crate) enum Interim {
@@ -26,8 +26,7 @@ impl Interim {
             Self::Http2(stream) => {
                 let mut response = http::Response::new(());
                 *response.status_mut() = head.status;
-                let hop_by_hop = HopByHop::of(&head.headers);
-                for (name, value) in head.headers.iter().filter(|(name, _)| !hop_by_hop.contains(name)) {
+                for (_, name, value) in head.headers.end_to_end() {
                     if let (Ok(name), Ok(value)) = (http::HeaderName::from_bytes(name), http::HeaderValue::from_bytes(value)) {
                         response.headers_mut().append(name, value);
                     }

@@ -33,6 +33,7 @@ pub(crate) struct Journey {
     refused_by: Option<Reason>,
     /// Why, in words for the log only.
     cause: Option<String>,
+    client_left: bool,
     complete: bool,
 }
 
@@ -54,6 +55,7 @@ impl Journey {
             status: None,
             refused_by: None,
             cause: None,
+            client_left: false,
             complete: false,
         }
     }
@@ -67,6 +69,9 @@ impl Journey {
     }
 
     pub(crate) fn refused(&mut self, refusal: &Refusal) {
+        if self.client_left {
+            return;
+        }
         self.status = Some(refusal.status());
         self.refused_by = Some(refusal.reason);
         self.edge.count_refusal(refusal.reason);
@@ -77,9 +82,14 @@ impl Journey {
         self.cause = Some(cause);
     }
 
+    /// The client closed in the middle of its request: whatever is answered, nobody may be there to read it.
+    pub(crate) fn client_left(&mut self) {
+        self.client_left = true;
+    }
+
     /// The client has received all of it.
     pub(crate) fn complete(&mut self) {
-        self.complete = true;
+        self.complete = !self.client_left;
     }
 
     fn log(&self, status: u16) {

@@ -29,6 +29,7 @@ mod journey;
 mod listen;
 mod message;
 pub mod outlier;
+mod peer;
 mod pipeline;
 mod pool;
 mod probe;

@@ -2,9 +2,11 @@
 
 mod body;
 mod headers;
+mod name;
 
 pub(crate) use body::{BodyError, Frame, RequestBody, ResponseBody};
-pub(crate) use headers::{Headers, HopByHop, tokens};
+pub(crate) use headers::{Headers, tokens};
+pub(crate) use name::Name;
 
 use bytes::Bytes;
 use http::{Method, StatusCode};
@@ -35,7 +37,11 @@ pub(crate) struct Request {
 }
 
 impl Request {
-    pub(crate) fn path(&self) -> &[u8] {
+    /// What routes are matched against. `OPTIONS *` asks about the server as a whole: the root.
+    pub(crate) fn routed_path(&self) -> &[u8] {
+        if &self.target[..] == b"*" {
+            return b"/";
+        }
         let end = memchr::memchr(b'?', &self.target).unwrap_or(self.target.len());
         &self.target[..end]
     }

@@ -2,8 +2,6 @@
 //!
 //! Each step says why it stands where it stands. `plimsoll explain` prints the same order.
 
-use std::net::IpAddr;
-
 use http::Method;
 use plimsoll_policy::{Reason, Refusal};
 
@@ -12,6 +10,7 @@ use crate::forwarded::Hop;
 use crate::interim::Interim;
 use crate::journey::Journey;
 use crate::message::{Framing, Request, Response};
+use crate::peer::Peer;
 use crate::worker::Worker;
 
 /// The steps in order, with the reason for the place of each.
@@ -27,7 +26,7 @@ pub const ORDER: &[(&str, &str)] = &[
     ("forward", "one connection, both bodies streaming, nothing buffered that is not needed for a retry"),
 ];
 
-pub(crate) async fn run(worker: &Worker, peer: IpAddr, request: &mut Request, interim: &Interim) -> (Response, Journey) {
+pub(crate) async fn run(worker: &Worker, peer: Peer, request: &mut Request, interim: &Interim) -> (Response, Journey) {
     let hop = Hop::new(peer, &request.headers, &worker.config.trusted_proxies);
     let mut journey = Journey::begin(&worker.edge, worker.config.access_log, hop, request.method.clone(), request.target.clone());
     let response = match steps(worker, request, interim, &mut journey).await {
@@ -55,7 +54,7 @@ async fn steps(worker: &Worker, request: &mut Request, interim: &Interim, journe
         let detail = format!("a body may have {} bytes, this one announces {length}", limits.body_bytes_max);
         return Err(Refusal::new(Reason::BodyTooLarge, detail));
     }
-    let Some(route) = worker.routes.find(Some(&request.host), request.path()) else {
+    let Some(route) = worker.routes.find(Some(&request.host), request.routed_path()) else {
         return Err(Refusal::new(Reason::NoRoute, "no route matches this host and path"));
     };
     journey.route = Some(route.pattern.clone());

@@ -14,9 +14,28 @@ use crate::transport::Transport;
 
 /// Shorter than the 5 s after which uvicorn and Node close an idle connection, so that ours is gone before theirs is.
 const IDLE_MAX: Duration = Duration::from_secs(4);
-/// A request that must not be sent twice takes a connection only if it was used this recently: one that the instance is just closing
-/// would lose it.
 const FRESH: Duration = Duration::from_secs(1);
+
+/// Which idle connections an attempt may take: one that the instance is just closing would lose it.
+#[derive(Clone, Copy)]
+pub(crate) enum Reuse {
+    /// A request that can be sent again takes any.
+    Any,
+    /// A request that must not be sent twice takes one only if it was used a moment ago.
+    Fresh,
+    /// A request that was lost once takes none: what ended one connection may have ended them all.
+    Nothing,
+}
+
+impl Reuse {
+    fn age_max(self) -> Duration {
+        match self {
+            Self::Any => IDLE_MAX,
+            Self::Fresh => FRESH,
+            Self::Nothing => Duration::ZERO,
+        }
+    }
+}
 
 /// A connection to an instance between two requests.
 pub(crate) struct Connection {
@@ -43,13 +62,12 @@ impl Pool {
     }
 
     /// The most recently used connection that is still good.
-    pub(crate) fn take(&self, slot: u64, must_be_fresh: bool) -> Option<Connection> {
+    pub(crate) fn take(&self, slot: u64, reuse: Reuse) -> Option<Connection> {
         let mut idle = self.idle.borrow_mut();
         let connections = idle.get_mut(&slot)?;
-        let age_max = if must_be_fresh { FRESH } else { IDLE_MAX };
         while let Some(mut connection) = connections.pop() {
-            if connection.idle_since.elapsed() >= age_max {
-                // The rest is older still; what is merely not fresh enough stays for others.
+            if connection.idle_since.elapsed() >= reuse.age_max() {
+                // The rest is older still; what is too old for this attempt may not be for others.
                 connections.push(connection);
                 return None;
             }

@@ -19,7 +19,7 @@ use crate::balance::{self, Balancer};
 use crate::clock::now_ns;
 use crate::config::{HashOn, UpstreamConfig};
 use crate::endpoint::Endpoint;
-use crate::message::Request;
+use crate::message::{Name, Request};
 use crate::outlier::Eligibility;
 
 /// How long a request waits when there is no instance at all: long enough for a restart, short enough for a person.
@@ -128,14 +128,14 @@ impl Upstream {
                 IpAddr::V4(address) => Some(balance::hash_key(&address.octets())),
                 IpAddr::V6(address) => Some(balance::hash_key(&address.octets())),
             },
-            HashOn::Header(name) => request.headers.first(name).map(balance::hash_key),
+            HashOn::Header(name) => request.headers.first_named(name).map(balance::hash_key),
             HashOn::Cookie(name) => cookie(request, name.as_bytes()).map(balance::hash_key),
         }
     }
 }
 
 fn cookie<'a>(request: &'a Request, name: &[u8]) -> Option<&'a [u8]> {
-    let pairs = request.headers.all("cookie").flat_map(|value| value.split(|byte| *byte == b';'));
+    let pairs = request.headers.all(Name::Cookie).flat_map(|value| value.split(|byte| *byte == b';'));
     pairs.map(<[u8]>::trim_ascii).find_map(|pair| pair.strip_prefix(name)?.strip_prefix(b"="))
 }
 

@@ -19,6 +19,7 @@ use crate::drain::Drain;
 use crate::http1::Wire;
 use crate::http1::server::Server;
 use crate::http2;
+use crate::peer::Peer;
 use crate::pool::Pool;
 use crate::route::Routes;
 use crate::stats::EdgeStats;
@@ -100,14 +101,16 @@ async fn serve(worker: Rc<Worker>, stream: TcpStream, address: SocketAddr) {
     let edge = Arc::clone(&worker.edge);
     edge.connections_total.fetch_add(1, Relaxed);
     let open = edge.connections.fetch_add(1, Relaxed) + 1;
-    let _closed = Closed(Arc::clone(&edge));
+    let closed = Closed(edge);
     // Without it the last, partly filled packet of an answer waits for an acknowledgement.
     let _ = stream.set_nodelay(true);
     let mut transport = Transport::from(stream);
+    let peer = Peer::new(address.ip(), &worker.config.trusted_proxies);
     if open > worker.config.limits.connections_max as u64 {
-        return Server::new(worker, Wire::new(transport, BytesMut::new()), address.ip()).turn_away().await;
+        // It takes no place while it is being told, or those turned away would keep out others.
+        drop(closed);
+        return Server::new(worker, Wire::new(transport, BytesMut::new()), peer).turn_away().await;
     }
-    let peer = address.ip();
     match http2::sniff(&mut transport, &worker).await {
         http2::Sniffed::Http1(prefix) => Server::new(worker, Wire::new(transport, prefix), peer).run().await,
         http2::Sniffed::Http2(prefix) => http2::serve(worker, transport, prefix, peer).await,

@@ -5,7 +5,10 @@ use http::{HeaderMap, StatusCode};
 
 use super::wire::Out;
 use crate::forwarded::Hop;
-use crate::message::{Framing, HopByHop, Request, ResponseHead};
+use crate::message::{Framing, Name, Request, ResponseHead};
+
+/// About what a hop adds to a head.
+const HOP_BYTES: usize = 512;
 
 fn field(front: &mut Vec<u8>, name: &[u8], value: &[u8]) {
     front.extend_from_slice(name);
@@ -24,18 +27,19 @@ fn framing_field(front: &mut Vec<u8>, framing: Framing) {
 
 /// A request as an instance sees it.
 pub(crate) fn request_head(front: &mut Vec<u8>, request: &Request, hop: &Hop) {
+    // One growth at most: the fields, the request line, and what the hop adds.
+    front.reserve(request.headers.bytes_written() + request.target.len() + HOP_BYTES);
     front.extend_from_slice(request.method.as_str().as_bytes());
     front.push(b' ');
     front.extend_from_slice(&request.target);
     front.extend_from_slice(b" HTTP/1.1\r\n");
     field(front, b"host", &request.host);
-    let hop_by_hop = HopByHop::of(&request.headers);
-    for (name, value) in request.headers.iter() {
-        if !hop_by_hop.contains(name) && !is_rewritten(name) {
+    for (known, name, value) in request.headers.end_to_end() {
+        if !known.is_rewritten() {
             field(front, name, value);
         }
     }
-    if request.headers.has_token("te", "trailers") {
+    if request.headers.has_token(Name::Te, "trailers") {
         front.extend_from_slice(b"te: trailers\r\n");
     }
     framing_field(front, request.framing);
@@ -45,21 +49,6 @@ pub(crate) fn request_head(front: &mut Vec<u8>, request: &Request, hop: &Hop) {
     }
     hop.write(front, &request.headers, &request.host);
     front.extend_from_slice(b"\r\n");
-}
-
-/// Fields of a request that this hop writes anew.
-fn is_rewritten(name: &[u8]) -> bool {
-    match name.len() {
-        3 => name.eq_ignore_ascii_case(b"via"),
-        4 => name.eq_ignore_ascii_case(b"host"),
-        9 => name.eq_ignore_ascii_case(b"forwarded") || name.eq_ignore_ascii_case(b"x-real-ip"),
-        12 => name.eq_ignore_ascii_case(b"x-request-id"),
-        14 => name.eq_ignore_ascii_case(b"content-length"),
-        15 => name.eq_ignore_ascii_case(b"x-forwarded-for"),
-        16 => name.eq_ignore_ascii_case(b"x-forwarded-host") || name.eq_ignore_ascii_case(b"x-forwarded-port"),
-        17 => name.eq_ignore_ascii_case(b"x-forwarded-proto"),
-        _ => false,
-    }
 }
 
 /// What decides how an answer is written to its client.
@@ -74,12 +63,11 @@ pub(crate) struct Client {
 /// An answer as the client sees it. Returns how its body must be written.
 pub(crate) fn response_head(front: &mut Vec<u8>, head: &ResponseHead, request_id: &str, client: Client) -> Framing {
     let switching = head.status == StatusCode::SWITCHING_PROTOCOLS;
+    front.reserve(head.headers.bytes_written() + HOP_BYTES);
     status_line(front, head.status);
     let keeps_length = client.is_head || head.status == StatusCode::NOT_MODIFIED;
-    let hop_by_hop = HopByHop::of(&head.headers);
-    for (name, value) in head.headers.iter() {
-        let own = name.eq_ignore_ascii_case(b"x-request-id") || !keeps_length && name.eq_ignore_ascii_case(b"content-length");
-        if !own && (!hop_by_hop.contains(name) || switching && name.eq_ignore_ascii_case(b"upgrade")) {
+    for (known, name, value) in head.headers.end_to_end() {
+        if known != Name::XRequestId && (keeps_length || known != Name::ContentLength) {
             field(front, name, value);
         }
     }
@@ -92,6 +80,9 @@ pub(crate) fn response_head(front: &mut Vec<u8>, head: &ResponseHead, request_id
     field(front, b"x-request-id", request_id.as_bytes());
     if switching {
         front.extend_from_slice(b"connection: upgrade\r\n");
+        for protocol in head.headers.all(Name::Upgrade) {
+            field(front, b"upgrade", protocol);
+        }
     } else if !client.keep_alive || framing == Framing::UntilClose {
         front.extend_from_slice(b"connection: close\r\n");
     } else if client.is_http10 {
@@ -104,9 +95,8 @@ pub(crate) fn response_head(front: &mut Vec<u8>, head: &ResponseHead, request_id
 /// An answer before the answer, such as 100 or 103.
 pub(crate) fn interim_head(front: &mut Vec<u8>, head: &ResponseHead) {
     status_line(front, head.status);
-    let hop_by_hop = HopByHop::of(&head.headers);
-    for (name, value) in head.headers.iter() {
-        if !hop_by_hop.contains(name) && !name.eq_ignore_ascii_case(b"content-length") {
+    for (known, name, value) in head.headers.end_to_end() {
+        if known != Name::ContentLength {
             field(front, name, value);
         }
     }

@@ -9,7 +9,7 @@ use http::{Method, StatusCode};
 use plimsoll_policy::{Reason, Refusal};
 
 use crate::config::Limits;
-use crate::message::{Framing, Headers, ResponseHead};
+use crate::message::{Framing, Headers, Name, ResponseHead, tokens};
 
 const RESPONSE_FIELDS_MAX: usize = 256;
 /// The most fields that `gateway.limits.headers_max` can allow.
@@ -75,9 +75,7 @@ pub(crate) fn parse_request(block: Bytes, limits: &Limits) -> Result<RequestHead
             let detail = format!("a request may have {} header fields", limits.headers_max);
             return Err(Refusal::new(Reason::HeadTooLarge, detail));
         }
-        Err(httparse::Error::Version) => {
-            return Err(Refusal::new(Reason::VersionNotSupported, "HTTP/1.0, HTTP/1.1 and HTTP/2 are spoken here"));
-        }
+        Err(httparse::Error::Version) => return Err(other_version(&block)),
         Err(error) => return Err(malformed(name_fault(error))),
     }
     let is_http10 = request.version == Some(0);
@@ -90,11 +88,33 @@ pub(crate) fn parse_request(block: Bytes, limits: &Limits) -> Result<RequestHead
     let headers = Headers::parsed(block.clone(), request.headers);
     let framing = request_framing(&headers, is_http10)?;
     let (target, host) = origin_form(&block, target, &headers, is_http10)?;
-    let upgrade = (!is_http10 && headers.has_token("connection", "upgrade"))
-        .then(|| headers.first("upgrade").map(|value| block.slice_ref(value)))
-        .flatten();
-    let keep_alive = if is_http10 { headers.has_token("connection", "keep-alive") } else { !headers.has_token("connection", "close") };
+    let upgrade = upgrade(&headers, is_http10).map(|protocols| block.slice_ref(protocols));
+    let keep_alive =
+        if is_http10 { headers.has_token(Name::Connection, "keep-alive") } else { !headers.has_token(Name::Connection, "close") };
     Ok(RequestHead { method, target, host, headers, framing, is_http10, keep_alive, upgrade })
+}
+
+/// The protocols that the client would rather speak. Another version of HTTP is none of them: what is asked inside such a tunnel would
+/// pass by the routes and limits of this gateway. Ignoring the wish is always allowed (RFC 9110, section 7.8).
+fn upgrade(headers: &Headers, is_http10: bool) -> Option<&[u8]> {
+    let is_http = |protocol: &[u8]| {
+        let name = protocol.split(|byte| *byte == b'/').next().unwrap_or_default();
+        [&b"h2c"[..], b"h2", b"h3", b"http"].iter().any(|each| name.eq_ignore_ascii_case(each))
+    };
+    let protocols = headers.first(Name::Upgrade).filter(|_| !is_http10 && headers.has_token(Name::Connection, "upgrade"))?;
+    let is_wanted = !protocols.is_empty() && !headers.all(Name::Upgrade).flat_map(tokens).any(is_http);
+    is_wanted.then_some(protocols)
+}
+
+/// Another version of HTTP, or a request line with a space too many.
+fn other_version(block: &[u8]) -> Refusal {
+    let line = block.split(|byte| *byte == b'\r').next().unwrap_or_default();
+    match line.split(|byte| *byte == b' ').collect::<Vec<_>>().as_slice() {
+        [_, _, version] if version.starts_with(b"HTTP/") => {
+            Refusal::new(Reason::VersionNotSupported, "HTTP/1.0, HTTP/1.1 and HTTP/2 are spoken here")
+        }
+        _ => malformed("the request line is not a method, a target and a version"),
+    }
 }
 
 fn name_fault(error: httparse::Error) -> &'static str {
@@ -109,7 +129,7 @@ fn name_fault(error: httparse::Error) -> &'static str {
 
 /// RFC 9112, section 6.3, without any of its leniencies.
 fn request_framing(headers: &Headers, is_http10: bool) -> Result<Framing, Refusal> {
-    let codings: Vec<_> = headers.all("transfer-encoding").collect();
+    let codings: Vec<_> = headers.all(Name::TransferEncoding).collect();
     let length = content_length(headers).map_err(malformed)?;
     match (codings.as_slice(), length) {
         ([], None) => Ok(Framing::None),
@@ -117,7 +137,7 @@ fn request_framing(headers: &Headers, is_http10: bool) -> Result<Framing, Refusa
         (_, Some(_)) => Err(malformed("Content-Length and Transfer-Encoding contradict each other")),
         (_, None) if is_http10 => Err(malformed("HTTP/1.0 has no Transfer-Encoding")),
         ([coding], None) if coding.eq_ignore_ascii_case(b"chunked") => Ok(Framing::Chunked),
-        ([coding], None) if !crate::message::tokens(coding).any(|each| each.eq_ignore_ascii_case(b"chunked")) => {
+        ([coding], None) if !tokens(coding).any(|each| each.eq_ignore_ascii_case(b"chunked")) => {
             Err(Refusal::new(Reason::NotImplemented, "the only transfer coding known here is chunked"))
         }
         _ => Err(malformed("Transfer-Encoding must be chunked, once")),
@@ -125,7 +145,7 @@ fn request_framing(headers: &Headers, is_http10: bool) -> Result<Framing, Refusa
 }
 
 fn content_length(headers: &Headers) -> Result<Option<u64>, &'static str> {
-    let mut values = headers.all("content-length");
+    let mut values = headers.all(Name::ContentLength);
     let Some(value) = values.next() else { return Ok(None) };
     if values.next().is_some() {
         return Err("Content-Length appears more than once");
@@ -141,7 +161,7 @@ fn parse_digits(value: &[u8]) -> Option<u64> {
 
 /// The target in origin form, and the host, which must be said once and the same everywhere.
 fn origin_form(block: &Bytes, target: Bytes, headers: &Headers, is_http10: bool) -> Result<(Bytes, Bytes), Refusal> {
-    let mut hosts = headers.all("host");
+    let mut hosts = headers.all(Name::Host);
     let host = match (hosts.next(), hosts.next()) {
         (_, Some(_)) => return Err(malformed("Host appears more than once")),
         (None, None) if !is_http10 => return Err(malformed("Host is missing")),
@@ -197,13 +217,14 @@ pub(crate) fn parse_response(block: Bytes, method: &Method) -> Result<(ResponseH
     let status = response.code.and_then(|code| StatusCode::from_u16(code).ok()).ok_or("not a valid status")?;
     let headers = Headers::parsed(block.clone(), response.headers);
     let framing = response_framing(&headers, status, method, is_http10)?;
-    let asked_to_close = if is_http10 { !headers.has_token("connection", "keep-alive") } else { headers.has_token("connection", "close") };
+    let asked_to_close =
+        if is_http10 { !headers.has_token(Name::Connection, "keep-alive") } else { headers.has_token(Name::Connection, "close") };
     Ok((ResponseHead { status, headers, framing }, !asked_to_close && framing != Framing::UntilClose))
 }
 
 fn response_framing(headers: &Headers, status: StatusCode, method: &Method, is_http10: bool) -> Result<Framing, &'static str> {
     let length = content_length(headers)?;
-    let mut codings = headers.all("transfer-encoding");
+    let mut codings = headers.all(Name::TransferEncoding);
     let coding = codings.next();
     if length.is_some() && coding.is_some() || codings.next().is_some() {
         return Err("Content-Length and Transfer-Encoding contradict each other");

@@ -2,7 +2,6 @@
 
 use std::cell::RefCell;
 use std::future::poll_fn;
-use std::net::IpAddr;
 use std::pin::Pin;
 use std::rc::Rc;
 use std::task::{Context, Poll, ready};
@@ -21,6 +20,7 @@ use crate::forwarded::Hop;
 use crate::interim::Interim;
 use crate::journey::Journey;
 use crate::message::{Frame, Framing, Headers, Request, RequestBody, Response, ResponseBody};
+use crate::peer::Peer;
 use crate::pipeline;
 use crate::tunnel;
 use crate::worker::Worker;
@@ -32,7 +32,7 @@ const LINGER_BYTES: usize = 1024 * 1024;
 pub(crate) struct Server {
     worker: Rc<Worker>,
     wire: Rc<RefCell<Wire>>,
-    peer: IpAddr,
+    peer: Peer,
     alarm: Alarm,
     /// Ready once the gateway drains. Registered once for the connection, not once per request.
     drained: Pin<Box<dyn Future<Output = ()>>>,
@@ -52,7 +52,7 @@ enum Next {
 struct Gone;
 
 impl Server {
-    pub(crate) fn new(worker: Rc<Worker>, wire: Wire, peer: IpAddr) -> Self {
+    pub(crate) fn new(worker: Rc<Worker>, wire: Wire, peer: Peer) -> Self {
         let drained = Box::pin(worker.drain.clone().wait());
         Self { worker, wire: Rc::new(RefCell::new(wire)), peer, alarm: Alarm::new(), drained }
     }
@@ -253,7 +253,9 @@ impl Server {
     }
 
     async fn tunnel(self, exchange: Exchange, mut journey: Journey) {
-        let (Some(client), Some((instance, _permit))) = (Rc::into_inner(self.wire), exchange.into_pipe()) else { return };
+        // In this order: the exchange may hold the request's body, and that the client's wire.
+        let Some((instance, _permit)) = exchange.into_pipe() else { return };
+        let Some(client) = Rc::into_inner(self.wire) else { return };
         let idle = self.worker.config.timeouts.stream_idle;
         (journey.bytes_in, journey.bytes_out) = tunnel::run(client.into_inner().into_parts(), instance.into_parts(), idle).await;
         journey.complete();

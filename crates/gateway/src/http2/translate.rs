@@ -7,7 +7,7 @@ use http::{HeaderMap, HeaderName, HeaderValue, StatusCode};
 use plimsoll_policy::{Reason, Refusal};
 
 use crate::http1::head::is_host_byte;
-use crate::message::{Framing, Headers, HopByHop, Request, RequestBody, ResponseHead};
+use crate::message::{Framing, Headers, Name, Request, RequestBody, ResponseHead};
 
 pub(super) fn request(request: http::Request<RecvStream>, body_bytes_max: u64) -> Result<Request, Refusal> {
     let (parts, stream) = request.into_parts();
@@ -71,11 +71,10 @@ pub(super) fn response(head: &ResponseHead, is_head: bool, request_id: &str) -> 
     let mut response = http::Response::new(());
     *response.status_mut() = head.status;
     let headers = response.headers_mut();
-    let hop_by_hop = HopByHop::of(&head.headers);
     let keeps_length = is_head || head.status == StatusCode::NOT_MODIFIED;
-    for (name, value) in head.headers.iter().filter(|(name, _)| !hop_by_hop.contains(name)) {
+    for (known, name, value) in head.headers.end_to_end() {
         let (Ok(name), Ok(value)) = (HeaderName::from_bytes(name), HeaderValue::from_bytes(value)) else { continue };
-        if name != "x-request-id" && (keeps_length || name != CONTENT_LENGTH) {
+        if known != Name::XRequestId && (keeps_length || known != Name::ContentLength) {
             headers.append(name, value);
         }
     }

@@ -1,11 +1,12 @@
 //! Header fields as one block of bytes and a list of where each begins: no map, no allocation per field.
-//!
-//! A request has about ten fields and is asked for about ten names; comparing lengths and bytes in line is cheaper than hashing.
 
 use bytes::{Bytes, BytesMut};
 
+use super::Name;
+
 #[derive(Clone, Copy, Debug)]
 struct Field {
+    known: Name,
     name: (u32, u32),
     value: (u32, u32),
 }
@@ -18,6 +19,8 @@ pub(crate) struct Headers {
     /// Fields added by us, after the block.
     added: BytesMut,
     fields: Vec<Field>,
+    /// A bit for each known name that occurs, so that asking for one that does not costs nothing.
+    present: u32,
 }
 
 impl Headers {
@@ -28,8 +31,13 @@ impl Headers {
             let start = part.as_ptr() as usize - base;
             (start as u32, (start + part.len()) as u32)
         };
-        let fields = fields.iter().map(|field| Field { name: range(field.name.as_bytes()), value: range(field.value) }).collect();
-        Self { block, added: BytesMut::new(), fields }
+        let field = |field: &httparse::Header<'_>| {
+            let name = field.name.as_bytes();
+            Field { known: Name::of(name), name: range(name), value: range(field.value) }
+        };
+        let fields: Vec<_> = fields.iter().map(field).collect();
+        let present = fields.iter().fold(0, |present, field| present | 1 << field.known as u32);
+        Self { block, added: BytesMut::new(), fields, present }
     }
 
     pub(crate) fn push(&mut self, name: &[u8], value: &[u8]) {
@@ -37,24 +45,44 @@ impl Headers {
         self.added.extend_from_slice(name);
         self.added.extend_from_slice(value);
         let middle = (start + name.len()) as u32;
-        self.fields.push(Field { name: (start as u32, middle), value: (middle, middle + value.len() as u32) });
+        let known = Name::of(name);
+        self.present |= 1 << known as u32;
+        self.fields.push(Field { known, name: (start as u32, middle), value: (middle, middle + value.len() as u32) });
     }
 
-    pub(crate) fn iter(&self) -> impl DoubleEndedIterator<Item = (&[u8], &[u8])> {
-        self.fields.iter().map(|field| (self.slice(field.name), self.slice(field.value)))
+    /// About as many bytes as all fields take when written.
+    pub(crate) fn bytes_written(&self) -> usize {
+        self.block.len() + self.added.len() + 4 * self.fields.len()
+    }
+
+    pub(crate) fn iter(&self) -> impl DoubleEndedIterator<Item = (Name, &[u8], &[u8])> {
+        self.fields.iter().map(|field| (field.known, self.slice(field.name), self.slice(field.value)))
+    }
+
+    /// The fields that are for the next hop too: neither of a known hop-by-hop name nor named by `Connection`.
+    pub(crate) fn end_to_end(&self) -> impl Iterator<Item = (Name, &[u8], &[u8])> {
+        let named: Vec<_> =
+            self.all(Name::Connection).flat_map(tokens).filter(|token| Name::of(token) == Name::Other).filter(is_field).collect();
+        self.iter().filter(move |(known, name, _)| !known.is_hop_by_hop() && !named.iter().any(|named| named.eq_ignore_ascii_case(name)))
     }
 
     /// The values of every field of this name, in order.
-    pub(crate) fn all<'a>(&'a self, name: &'a str) -> impl DoubleEndedIterator<Item = &'a [u8]> {
-        self.iter().filter(move |(each, _)| each.eq_ignore_ascii_case(name.as_bytes())).map(|(_, value)| value)
+    pub(crate) fn all(&self, name: Name) -> impl DoubleEndedIterator<Item = &[u8]> {
+        let fields = if self.present & (1 << name as u32) == 0 { &[] } else { self.fields.as_slice() };
+        fields.iter().filter(move |field| field.known == name).map(|field| self.slice(field.value))
     }
 
-    pub(crate) fn first<'a>(&'a self, name: &'a str) -> Option<&'a [u8]> {
+    pub(crate) fn first(&self, name: Name) -> Option<&[u8]> {
         self.all(name).next()
     }
 
+    /// For names that an operator chose.
+    pub(crate) fn first_named(&self, name: &str) -> Option<&[u8]> {
+        self.iter().find(|(_, each, _)| each.eq_ignore_ascii_case(name.as_bytes())).map(|(_, _, value)| value)
+    }
+
     /// Whether a comma-separated field holds this token.
-    pub(crate) fn has_token(&self, name: &str, token: &str) -> bool {
+    pub(crate) fn has_token(&self, name: Name, token: &str) -> bool {
         self.all(name).flat_map(tokens).any(|each| each.eq_ignore_ascii_case(token.as_bytes()))
     }
 
@@ -70,30 +98,9 @@ pub(crate) fn tokens(value: &[u8]) -> impl Iterator<Item = &[u8]> {
     value.split(|byte| *byte == b',').map(<[u8]>::trim_ascii).filter(|token| !token.is_empty())
 }
 
-/// Which fields end at this hop (RFC 9110, section 7.6.1): the known ones, and those that `Connection` names.
-pub(crate) struct HopByHop<'a> {
-    named: Vec<&'a [u8]>,
-}
-
-impl<'a> HopByHop<'a> {
-    pub(crate) fn of(headers: &'a Headers) -> Self {
-        let ordinary =
-            |token: &&[u8]| !matches!(token.len(), 5 if token.eq_ignore_ascii_case(b"close")) && !token.eq_ignore_ascii_case(b"keep-alive");
-        Self { named: headers.all("connection").flat_map(tokens).filter(ordinary).collect() }
-    }
-
-    pub(crate) fn contains(&self, name: &[u8]) -> bool {
-        // The length decides almost always, so a field that stays costs one comparison.
-        let known = match name.len() {
-            2 => name.eq_ignore_ascii_case(b"te"),
-            7 => name.eq_ignore_ascii_case(b"upgrade"),
-            10 => name.eq_ignore_ascii_case(b"connection") || name.eq_ignore_ascii_case(b"keep-alive"),
-            16 => name.eq_ignore_ascii_case(b"proxy-connection"),
-            17 => name.eq_ignore_ascii_case(b"transfer-encoding"),
-            _ => false,
-        };
-        known || self.named.iter().any(|named| named.eq_ignore_ascii_case(name))
-    }
+/// `Connection: close` names no field.
+fn is_field(token: &&[u8]) -> bool {
+    !token.eq_ignore_ascii_case(b"close")
 }
 
 #[cfg(test)]
@@ -102,15 +109,26 @@ mod tests {
 
     #[test]
     fn finds_fields_whatever_their_case_and_origin() {
-        let block = Bytes::from_static(b"Host: a\r\nConnection: close, X-Secret\r\n\r\n");
-        let mut fields = [httparse::EMPTY_HEADER; 4];
+        let block = Bytes::from_static(b"HOST: a\r\nConnection: close, X-Secret\r\nx-secret: 1\r\nTe: gzip\r\nX-Kept: 2\r\n\r\n");
+        let mut fields = [httparse::EMPTY_HEADER; 8];
         let httparse::Status::Complete((_, parsed)) = httparse::parse_headers(&block, &mut fields).unwrap() else { panic!() };
         let mut headers = Headers::parsed(block.clone(), parsed);
-        headers.push(b"x-added", b"1");
-        assert_eq!(headers.first("host"), Some(&b"a"[..]));
-        assert_eq!(headers.first("X-Added"), Some(&b"1"[..]));
-        assert!(headers.has_token("connection", "Close"));
-        let hop = HopByHop::of(&headers);
-        assert!(hop.contains(b"x-secret") && hop.contains(b"Transfer-Encoding") && !hop.contains(b"host"));
+        headers.push(b"Via", b"1.1 a");
+        assert_eq!(headers.first(Name::Host), Some(&b"a"[..]));
+        assert_eq!(headers.first(Name::Via), Some(&b"1.1 a"[..]));
+        assert_eq!(headers.first(Name::Cookie), None);
+        assert_eq!(headers.first_named("x-kept"), Some(&b"2"[..]));
+        assert!(headers.has_token(Name::Connection, "Close"));
+        let left: Vec<_> = headers.end_to_end().map(|(_, name, _)| name).collect();
+        assert_eq!(left, [&b"HOST"[..], b"X-Kept", b"Via"]);
+    }
+
+    #[test]
+    fn a_client_cannot_have_fields_removed_that_this_hop_needs() {
+        let mut headers = Headers::default();
+        headers.push(b"connection", b"host, content-length, cookie");
+        headers.push(b"host", b"a");
+        headers.push(b"cookie", b"b");
+        assert_eq!(headers.end_to_end().count(), 2);
     }
 }

@@ -5,14 +5,13 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicU8, AtomicU32, AtomicU64, Ordering::Relaxed};
 use std::time::Duration;
 
-use http::StatusCode;
 use plimsoll_telemetry::Histogram;
 
 use crate::balance::{self, InFlight, Load, Weight};
 use crate::clock::now_ns;
 use crate::endpoint::Endpoint;
 use crate::forward::Failure;
-use crate::message::ResponseHead;
+use crate::message::{Name, ResponseHead};
 use crate::outlier::{self, Outlier, Standing};
 use crate::stats::StatusClasses;
 
@@ -76,8 +75,11 @@ impl Member {
     pub(crate) fn set_health(&self, health: Health) {
         let now = now_ns();
         match (self.health(), health) {
-            (Health::Unknown, Health::Up) => self.load.available_from(now),
-            (_, Health::Up) => self.outlier.probe_succeeded(now),
+            (Health::Unknown | Health::Down, Health::Up) => {
+                self.load.available_from(now);
+                self.outlier.probe_succeeded(now);
+            }
+            (Health::Up, Health::Up) => self.outlier.probe_succeeded(now),
             _ => {}
         }
         self.health.store(health as u8, Relaxed);
@@ -150,14 +152,30 @@ impl Permit {
         let now = now_ns();
         self.member.stats.responses.count(head.status);
         self.member.stats.latency.record(Duration::from_nanos(now.saturating_sub(self.began_ns)));
-        match failure_of(head) {
-            Some(failure) => self.member.judge(failure, self.began_ns),
+        match outlier::Failure::of_status(head.status) {
             None => {
                 if let Some(in_flight) = &mut self.in_flight {
                     self.member.load.answered(in_flight, now, balance::Config::default().decay);
                 }
                 self.member.outlier.succeeded(now);
             }
+            // An instance that refuses on purpose, and says until when, is not at fault. Neither is it fast: that would draw traffic.
+            Some(_) if head.headers.first(Name::RetryAfter).is_some() => self.member.outlier.succeeded(now),
+            Some(failure) => self.member.judge(failure, self.began_ns),
+        }
+    }
+
+    /// The client's body is on its way: the time it takes says nothing about the member.
+    pub(crate) fn uploading(&mut self) {
+        if let Some(in_flight) = &mut self.in_flight {
+            self.member.load.pause(in_flight);
+        }
+    }
+
+    /// The member has all of the request.
+    pub(crate) fn uploaded(&mut self) {
+        if let Some(in_flight) = &mut self.in_flight {
+            self.member.load.resume(in_flight, now_ns());
         }
     }
 
@@ -190,12 +208,6 @@ impl Drop for Permit {
     fn drop(&mut self) {
         self.release();
     }
-}
-
-/// A 503 with Retry-After is an instance that refuses on purpose, and says until when: no fault of its own.
-fn failure_of(head: &ResponseHead) -> Option<outlier::Failure> {
-    let on_purpose = head.status == StatusCode::SERVICE_UNAVAILABLE && head.headers.first("retry-after").is_some();
-    if on_purpose { None } else { outlier::Failure::of_status(head.status) }
 }
 
 thread_local! {

@@ -55,7 +55,7 @@ impl fmt::Display for ServerAddress {
 /// How a server is written: a URL, or a table with a URL and a weight.
 struct ServerPlace;
 
-const WEIGHT: Whole<u32> = Whole(1..=1_000);
+const WEIGHT: Whole<u32> = Whole(1..=256);
 
 impl Shape for ServerPlace {
     type Value = Server;
@@ -92,7 +92,7 @@ impl Shape for ServerPlace {
     }
 
     fn accepts(&self) -> String {
-        "\"http://HOST:PORT\", \"unix:PATH\" or { url = \"…\", weight = 1 to 1000 }".to_owned()
+        "\"http://HOST:PORT\", \"unix:PATH\" or { url = \"…\", weight = 1 to 256 }".to_owned()
     }
 }
 
