@@ -123,5 +123,7 @@ mod tests {
         window.push(snapshot(60_000, 6_000));
         window.push(snapshot(2_000, 10));
         assert!((rate(&window) - 5.0).abs() < 0.001);
+        window.push(snapshot(3_000, 40));
+        assert!((rate(&window) - 30.0).abs() < 0.001, "only the new process counts");
     }
 }
