@@ -46,7 +46,7 @@ pub(crate) struct Failed {
 }
 
 pub(crate) struct Exchange {
-    connection: Option<Connection>,
+    connection: Option<Box<Connection>>,
     body: RequestBody,
     sending: Sending,
     request_framing: Framing,
@@ -296,7 +296,7 @@ impl Exchange {
     }
 }
 
-async fn connect(permit: &Permit, limit: Duration) -> Result<Connection, Failure> {
+async fn connect(permit: &Permit, limit: Duration) -> Result<Box<Connection>, Failure> {
     match timeout(limit, permit.member().endpoint.address.connect()).await {
         Ok(Ok(transport)) => Ok(Connection::new(transport)),
         Ok(Err(error)) => Err(Failure::Connect(error)),

@@ -45,14 +45,18 @@ pub(crate) struct Connection {
 }
 
 impl Connection {
-    pub(crate) fn new(transport: Transport) -> Self {
-        Self { wire: Wire::new(transport, BytesMut::new()), alarm: Alarm::new(), idle_since: Instant::now() }
+    /// Boxed: it moves between pool and exchange with every request.
+    pub(crate) fn new(transport: Transport) -> Box<Self> {
+        Box::new(Self { wire: Wire::new(transport, BytesMut::new()), alarm: Alarm::new(), idle_since: Instant::now() })
     }
 }
 
+#[allow(clippy::vec_box, reason = "what is popped moves on as a pointer")]
+type Idle = Vec<Box<Connection>>;
+
 /// Keyed by the member's slot, a number never used twice.
 pub(crate) struct Pool {
-    idle: RefCell<HashMap<u64, Vec<Connection>>>,
+    idle: RefCell<HashMap<u64, Idle>>,
     per_member_max: usize,
 }
 
@@ -62,7 +66,7 @@ impl Pool {
     }
 
     /// The most recently used connection that is still good.
-    pub(crate) fn take(&self, slot: u64, reuse: Reuse) -> Option<Connection> {
+    pub(crate) fn take(&self, slot: u64, reuse: Reuse) -> Option<Box<Connection>> {
         let mut idle = self.idle.borrow_mut();
         let connections = idle.get_mut(&slot)?;
         while let Some(mut connection) = connections.pop() {
@@ -78,7 +82,7 @@ impl Pool {
         None
     }
 
-    pub(crate) fn put(&self, slot: u64, mut connection: Connection) {
+    pub(crate) fn put(&self, slot: u64, mut connection: Box<Connection>) {
         connection.idle_since = Instant::now();
         connection.alarm.off();
         let mut idle = self.idle.borrow_mut();
