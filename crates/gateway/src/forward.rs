@@ -154,7 +154,7 @@ impl Exchange {
         }
         let Some(connection) = &mut self.connection else { return Poll::Ready(Err(Failure::Closed)) };
         match connection.wire.poll_head(cx, RESPONSE_HEAD_BYTES_MAX) {
-            Poll::Ready(Ok(block)) => Poll::Ready(self.parse(block)),
+            Poll::Ready(Ok(block)) => Poll::Ready(self.parse(&block)),
             Poll::Ready(Err(HeadError::Closed)) => Poll::Ready(Err(Failure::Closed)),
             Poll::Ready(Err(HeadError::TooLarge(_))) => Poll::Ready(Err(Failure::Malformed("a head of more than 256 KiB"))),
             Poll::Ready(Err(HeadError::BareNewline)) => Poll::Ready(Err(Failure::Malformed("a line that ends without CR"))),
@@ -175,7 +175,7 @@ impl Exchange {
         }
     }
 
-    fn parse(&mut self, block: bytes::Bytes) -> Result<Said, Failure> {
+    fn parse(&mut self, block: &bytes::Bytes) -> Result<Said, Failure> {
         let (head, reusable) = parse_response(block, &self.method).map_err(Failure::Malformed)?;
         if head.status.is_informational() && head.status != StatusCode::SWITCHING_PROTOCOLS {
             return Ok(Said::Interim(head));

@@ -93,7 +93,7 @@ async fn ask_once(member: &Member, config: &Probe) -> Result<(), &'static str> {
     wire.out.front.extend_from_slice(request.as_bytes());
     poll_fn(|cx| wire.poll_flush(cx)).await.map_err(|_| "cannot send")?;
     let block = poll_fn(|cx| wire.poll_head(cx, RESPONSE_HEAD_BYTES_MAX)).await.map_err(|_| "no answer")?;
-    let (head, _) = parse_response(block, &Method::GET)?;
+    let (head, _) = parse_response(&block, &Method::GET)?;
     wire.begin_body(head.framing);
     let mut bytes_left = RESPONSE_BODY_BYTES_MAX;
     // Read to its end, or the instance would take us for a client that left.

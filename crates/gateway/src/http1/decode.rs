@@ -171,7 +171,7 @@ fn trailers(buffer: &mut BytesMut) -> Result<Option<HeaderMap>, &'static str> {
         return Err("the trailers are malformed");
     };
     let mut trailers = HeaderMap::new();
-    for field in fields.iter() {
+    for field in fields {
         let name = HeaderName::from_bytes(field.name.as_bytes()).map_err(|_| "a trailer has no valid name")?;
         let value = HeaderValue::from_bytes(field.value).map_err(|_| "a trailer has no valid value")?;
         // Fields that frame or route a message must not come after it (RFC 9110, section 6.5.1).

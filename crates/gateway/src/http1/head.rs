@@ -64,18 +64,18 @@ fn malformed(detail: &'static str) -> Refusal {
     Refusal::new(Reason::MalformedRequest, detail)
 }
 
-pub(crate) fn parse_request(block: Bytes, limits: &Limits) -> Result<RequestHead, Refusal> {
+pub(crate) fn parse_request(block: &Bytes, limits: &Limits) -> Result<RequestHead, Refusal> {
     let mut fields = [const { MaybeUninit::uninit() }; REQUEST_FIELDS_MAX];
     let fields = &mut fields[..limits.headers_max.min(REQUEST_FIELDS_MAX)];
     let mut request = httparse::Request::new(&mut []);
-    match request.parse_with_uninit_headers(&block, fields) {
+    match request.parse_with_uninit_headers(block, fields) {
         Ok(httparse::Status::Complete(length)) if length == block.len() => {}
         Ok(_) => return Err(malformed("the head ends before its empty line")),
         Err(httparse::Error::TooManyHeaders) => {
             let detail = format!("a request may have {} header fields", limits.headers_max);
             return Err(Refusal::new(Reason::HeadTooLarge, detail));
         }
-        Err(httparse::Error::Version) => return Err(other_version(&block)),
+        Err(httparse::Error::Version) => return Err(other_version(block)),
         Err(error) => return Err(malformed(name_fault(error))),
     }
     let is_http10 = request.version == Some(0);
@@ -87,7 +87,7 @@ pub(crate) fn parse_request(block: Bytes, limits: &Limits) -> Result<RequestHead
     }
     let headers = Headers::parsed(block.clone(), request.headers);
     let framing = request_framing(&headers, is_http10)?;
-    let (target, host) = origin_form(&block, target, &headers, is_http10)?;
+    let (target, host) = origin_form(block, target, &headers, is_http10)?;
     let upgrade = upgrade(&headers, is_http10).map(|protocols| block.slice_ref(protocols));
     let keep_alive =
         if is_http10 { headers.has_token(Name::Connection, "keep-alive") } else { !headers.has_token(Name::Connection, "close") };
@@ -176,7 +176,7 @@ fn origin_form(block: &Bytes, target: Bytes, headers: &Headers, is_http10: bool)
     let Some(rest) = strip_scheme(&target) else { return Err(malformed("the request target must begin with a slash")) };
     let end = memchr::memchr2(b'/', b'?', rest).unwrap_or(rest.len());
     let (authority, path) = rest.split_at(end);
-    if authority.is_empty() || !authority.eq_ignore_ascii_case(&host) && !(is_http10 && host.is_empty()) {
+    if authority.is_empty() || !(authority.eq_ignore_ascii_case(&host) || is_http10 && host.is_empty()) {
         return Err(malformed("the request target and Host name different hosts"));
     }
     let path = match path.first() {
@@ -204,11 +204,11 @@ pub(crate) fn is_host_byte(byte: u8) -> bool {
 }
 
 /// An instance's answer; `true` if the connection stays usable after it.
-pub(crate) fn parse_response(block: Bytes, method: &Method) -> Result<(ResponseHead, bool), &'static str> {
+pub(crate) fn parse_response(block: &Bytes, method: &Method) -> Result<(ResponseHead, bool), &'static str> {
     let mut fields = [const { MaybeUninit::uninit() }; RESPONSE_FIELDS_MAX];
     let mut response = httparse::Response::new(&mut []);
     let config = httparse::ParserConfig::default();
-    match config.parse_response_with_uninit_headers(&mut response, &block, &mut fields) {
+    match config.parse_response_with_uninit_headers(&mut response, block, &mut fields) {
         Ok(httparse::Status::Complete(length)) if length == block.len() => {}
         Err(httparse::Error::TooManyHeaders) => return Err("more than 256 header fields"),
         _ => return Err("not a valid HTTP/1.1 answer"),

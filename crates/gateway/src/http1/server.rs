@@ -103,7 +103,7 @@ impl Server {
             Poll::Pending => alarm.poll(cx).map(|()| None),
         });
         match block.await {
-            Some(Ok(block)) => parse_request(block, limits).map(Some),
+            Some(Ok(block)) => parse_request(&block, limits).map(Some),
             Some(Err(HeadError::Closed)) => Ok(None),
             Some(Err(HeadError::TooLarge(true))) => {
                 Err(Refusal::new(Reason::TargetTooLong, format!("a request target may have {} bytes", limits.target_bytes_max)))

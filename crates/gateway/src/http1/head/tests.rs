@@ -11,11 +11,11 @@ const LIMITS: Limits = Limits {
 };
 
 fn request(head: &str) -> Result<RequestHead, Refusal> {
-    parse_request(Bytes::copy_from_slice(head.as_bytes()), &LIMITS)
+    parse_request(&Bytes::copy_from_slice(head.as_bytes()), &LIMITS)
 }
 
 fn response(head: &str, method: &Method) -> Result<(ResponseHead, bool), &'static str> {
-    parse_response(Bytes::copy_from_slice(head.as_bytes()), method)
+    parse_response(&Bytes::copy_from_slice(head.as_bytes()), method)
 }
 
 #[test]
@@ -126,8 +126,8 @@ fn the_end_of_a_head_is_found_in_any_pieces() {
 proptest! {
     #[test]
     fn never_panics_on_noise(noise in prop::collection::vec(any::<u8>(), 0..300)) {
-        let _ = parse_request(noise.clone().into(), &LIMITS);
-        let _ = parse_response(noise.into(), &Method::GET);
+        let _ = parse_request(&noise.clone().into(), &LIMITS);
+        let _ = parse_response(&noise.into(), &Method::GET);
     }
 
     #[test]
