@@ -39,7 +39,11 @@ impl fmt::Display for Banner<'_> {
             1 => String::new(),
             attempts => format!(", failover ({attempts} attempts)"),
         };
-        writeln!(formatter, "\n  on   balancing ({}), health probes, ejection{failover}, time and size limits, graceful drain", gateway.balance.as_str())?;
+        writeln!(
+            formatter,
+            "\n  on   balancing ({}), health probes, ejection{failover}, time and size limits, graceful drain",
+            gateway.balance.as_str()
+        )?;
         writeln!(formatter, "  off  tls, cache, rate limits, admission control: not built yet")?;
         writeln!(formatter, "       every value and where it comes from: plimsoll explain")?;
         write!(formatter, "\ntry    curl -i localhost:{}{}\n", self.gateway.port(), self.path)

@@ -98,12 +98,6 @@ Exit code 0 means that a start would accept it; 2 means that it has mistakes, al
   plimsoll explain --port 9000
   plimsoll explain --reference toml > plimsoll.toml")]
     Explain(ExplainArgs),
-    /// Runs a command so that it dies with its parent. Called by plimsoll itself.
-    #[command(name = "__exec", hide = true)]
-    Exec(InnerArgs),
-    /// Kills what a fleet leaves behind. Called by plimsoll itself.
-    #[command(name = "__guard", hide = true)]
-    Guard(InnerArgs),
 }
 
 #[derive(Debug, clap::Args)]
@@ -176,10 +170,4 @@ pub struct ExplainArgs {
 pub enum Reference {
     Toml,
     Markdown,
-}
-
-#[derive(Debug, clap::Args)]
-pub struct InnerArgs {
-    #[arg(value_name = "WORD", trailing_var_arg = true, allow_hyphen_values = true)]
-    pub words: Vec<OsString>,
 }

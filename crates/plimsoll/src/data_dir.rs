@@ -23,7 +23,8 @@ impl DataDir {
     pub fn open(path: &Path) -> Result<Self, Failure> {
         let made = DirBuilder::new().recursive(true).mode(0o700).create(path);
         let hint = "choose another directory with --data-dir, or change the owner of this one";
-        made.with_context(|| format!("cannot make the data directory `{}`", path.display())).map_err(|error| Failure::failed(error).hint(hint))?;
+        made.with_context(|| format!("cannot make the data directory `{}`", path.display()))
+            .map_err(|error| Failure::failed(error).hint(hint))?;
         let path = path.canonicalize().with_context(|| format!("cannot read the data directory `{}`", path.display()))?;
         let probe = path.join(".writable");
         let written = File::create(&probe).and_then(|_| fs::remove_file(&probe));
@@ -45,11 +46,19 @@ impl DataDir {
     /// Makes sure that no other fleet uses this directory.
     pub fn claim(&self) -> Result<Claim, Failure> {
         let path = self.0.join("lock");
-        let file = OpenOptions::new().create(true).truncate(false).write(true).mode(0o600).open(&path).with_context(|| format!("cannot open `{}`", path.display()))?;
+        let file = OpenOptions::new()
+            .create(true)
+            .truncate(false)
+            .write(true)
+            .mode(0o600)
+            .open(&path)
+            .with_context(|| format!("cannot open `{}`", path.display()))?;
         match file.try_lock() {
             Ok(()) => Ok(Claim(file)),
-            Err(TryLockError::WouldBlock) => Err(Failure::failed(anyhow!("a fleet is already running with the data directory `{}`", self.0.display()))
-                .hint("look at it with `plimsoll status`, or start a second one with --data-dir and other ports")),
+            Err(TryLockError::WouldBlock) => {
+                Err(Failure::failed(anyhow!("a fleet is already running with the data directory `{}`", self.0.display()))
+                    .hint("look at it with `plimsoll status`, or start a second one with --data-dir and other ports"))
+            }
             Err(TryLockError::Error(error)) => Err(anyhow!(error).context(format!("cannot lock `{}`", path.display())).into()),
         }
     }
@@ -85,7 +94,7 @@ fn read_or_generate(path: &Path) -> io::Result<String> {
     }
     let mut random = [0; 32];
     File::open("/dev/urandom")?.read_exact(&mut random)?;
-    let key: String = random.iter().map(|byte| format!("{byte:02x}")).collect();
+    let key = random.iter().fold(String::new(), |key, byte| key + &format!("{byte:02x}"));
     // Written aside and linked: of several instances that start at once, one makes the key and none sees half of it.
     let aside = path.with_extension(format!("{}.new", std::process::id()));
     let mut file = OpenOptions::new().create(true).truncate(true).write(true).mode(0o600).open(&aside)?;

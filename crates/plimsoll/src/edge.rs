@@ -84,7 +84,7 @@ fn upstream(settings: &Settings, name: &str, balance: config::Balance, health_pa
             healthy_after: health.healthy_after,
         },
         ejection: outlier::Config {
-            failures: ejection.failures as u8,
+            failures: ejection.failures,
             ejection_base: ejection.base,
             ejection_max: ejection.max,
             panic_threshold: ejection.panic_threshold as f32,

@@ -57,13 +57,13 @@ async fn start_and_stop(plan: Plan, settings: &Settings, data_dir: &DataDir) -> 
     let started = Instant::now();
     let operator = Operator::bind(settings, data_dir).await?;
     let operator_address = operator.address;
+    let names: Vec<_> = (1..=plan.instances).map(|number| format!("{}-{number}", plan.name)).collect();
     let supervisor: Arc<OnceLock<Supervisor>> = Arc::default();
     let (publish, endpoints) = watch::channel(Vec::new());
     let source = Source { config: edge::fleet(settings, &plan.name), endpoints };
     let gateway = edge::start(settings, vec![source], edge::catch_all(), &readiness(&supervisor))?;
-    let (running, events) = Supervisor::start(spec(&plan, settings, data_dir)?).await.map_err(|error| hinted(error.into()))?;
+    let (running, events) = Supervisor::start(spec(&plan, settings, data_dir)?).await.map_err(hinted)?;
     let instances = running.instances();
-    let supervisor_ids: Vec<_> = instances.borrow().iter().map(|instance| instance.id.clone()).collect();
     let _ = supervisor.set(running);
     let joined = tokio::spawn(join(instances.clone(), publish));
     let gateway = Arc::new(gateway);
@@ -72,7 +72,7 @@ async fn start_and_stop(plan: Plan, settings: &Settings, data_dir: &DataDir) -> 
     let mut reporter = Reporter::start(events)?;
 
     let came_up = tokio::select! {
-        news = reporter.first_start(&supervisor_ids) => Some(news),
+        news = reporter.first_start(&names) => Some(news),
         () = signals.next() => None,
     };
     let outcome = match came_up {
@@ -80,7 +80,7 @@ async fn start_and_stop(plan: Plan, settings: &Settings, data_dir: &DataDir) -> 
             let banner = Banner {
                 gateway: gateway.address(),
                 operator: operator_address,
-                instances: supervisor_ids,
+                instances: names,
                 ready_after: started.elapsed(),
                 state: plan.state,
                 path: plan.path,
@@ -167,8 +167,13 @@ pub fn self_exe() -> Result<PathBuf, Failure> {
     Ok(std::env::current_exe().context("cannot find the path of this program")?)
 }
 
-fn hinted(error: anyhow::Error) -> Failure {
-    Failure::failed(error).hint("try the command by itself first; is the virtual environment active?")
+fn hinted(error: plimsoll_supervisor::Error) -> Failure {
+    let hint = error.hint();
+    let failure = Failure::failed(error);
+    match hint {
+        Some(hint) => failure.hint(hint),
+        None => failure,
+    }
 }
 
 /// For a failure of the first start.

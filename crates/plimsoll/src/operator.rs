@@ -26,7 +26,8 @@ impl Operator {
         let asked = SocketAddr::new(admin.bind, admin.port);
         let tcp = Listener::tcp(asked, &config).await.map_err(|error| {
             let failure = Failure::failed(error);
-            failure.hint(format!("is another plimsoll running? `plimsoll status` tells; --admin-port takes another port than {}", admin.port))
+            failure
+                .hint(format!("is another plimsoll running? `plimsoll status` tells; --admin-port takes another port than {}", admin.port))
         })?;
         let address = tcp.address().context("the admin listener has no address")?;
         let socket = Listener::unix(data_dir.socket())?;

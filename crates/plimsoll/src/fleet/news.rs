@@ -71,7 +71,9 @@ fn word(event: Event) -> Option<Word> {
     match event {
         Event::Ready { instance, .. } => Some(Word::Ready(instance)),
         Event::CrashLooping { instance, .. } | Event::NeverReady { instance, .. } => Some(Word::Troubled(instance)),
-        Event::StartFailed { instance, status, last_lines, hint } => Some(Word::Failed(start_failed(&instance, &status, &last_lines, hint))),
+        Event::StartFailed { instance, status, last_lines, hint } => {
+            Some(Word::Failed(start_failed(&instance, &status, &last_lines, hint)))
+        }
         _ => None,
     }
 }
@@ -90,13 +92,21 @@ fn print(event: &Event) {
         Event::Line { instance, stream: Stream::Stderr, text } => {
             let _ = writeln!(io::stderr().lock(), "{instance} | {text}");
         }
-        Event::LinesDropped { instance, count } => tracing::warn!(instance.id = instance, count, "lines were dropped: nobody reads them fast enough"),
-        Event::Started { instance, pid, address, .. } => tracing::info!(instance.id = instance, process.pid = pid, %address, "instance started"),
-        Event::Ready { instance, after } => tracing::info!(instance.id = instance, after_ms = after.as_millis() as u64, "instance ready"),
+        Event::LinesDropped { instance, count } => {
+            tracing::warn!(instance.id = instance, count, "lines were dropped: nobody reads them fast enough");
+        }
+        Event::Started { instance, pid, address, .. } => {
+            tracing::info!(instance.id = instance, process.pid = pid, %address, "instance started");
+        }
+        Event::Ready { instance, after } => {
+            tracing::info!(instance.id = instance, after_ms = after.as_millis() as u64, "instance ready");
+        }
         Event::Exited { instance, status, restart_in: Some(wait) } => {
             tracing::warn!(instance.id = instance, status, restart_in_ms = wait.as_millis() as u64, "instance died");
         }
-        Event::Exited { instance, status, restart_in: None } => tracing::info!(instance.id = instance, status, "instance ended"),
+        Event::Exited { instance, status, restart_in: None } => {
+            tracing::info!(instance.id = instance, status, "instance ended");
+        }
         Event::CrashLooping { instance, times, status, last_lines, hint } => {
             let (last_lines, hint) = (last_lines.join("\n"), hint.as_deref().unwrap_or_default());
             tracing::error!(instance.id = instance, times, status, last_lines, hint, "instance keeps dying");
@@ -105,7 +115,11 @@ fn print(event: &Event) {
             let last_lines = last_lines.join("\n");
             tracing::error!(instance.id = instance, after_ms = after.as_millis() as u64, last_lines, hint, "instance did not get ready");
         }
-        Event::StartFailed { instance, status, .. } => tracing::error!(instance.id = instance, status, "nothing could be started"),
-        Event::Stopped { instance } => tracing::info!(instance.id = instance, "instance stopped"),
+        Event::StartFailed { instance, status, .. } => {
+            tracing::error!(instance.id = instance, status, "nothing could be started");
+        }
+        Event::Stopped { instance } => {
+            tracing::info!(instance.id = instance, "instance stopped");
+        }
     }
 }

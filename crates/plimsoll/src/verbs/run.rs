@@ -17,7 +17,7 @@ pub fn run(args: &RunArgs, settings: &Settings, environment: &Environment) -> Re
         instances: match settings.fleet.instances {
             // One per core uses the machine; with a single one a death could not be bridged.
             0 => thread::available_parallelism().map_or(2, |cores| cores.get().max(2) as u32),
-            instances => instances as u32,
+            instances => instances,
         },
         command: args.command.clone(),
         inherited: environment.variables().map(|(name, value)| (name.to_owned(), value.to_owned())).collect(),

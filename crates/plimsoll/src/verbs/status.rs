@@ -32,7 +32,11 @@ fn ask(settings: &Settings) -> Result<String, Failure> {
     let stream = UnixStream::connect(&path).map_err(|error| {
         let nobody = matches!(error.kind(), io::ErrorKind::NotFound | io::ErrorKind::ConnectionRefused);
         let error = anyhow!(error).context(format!("cannot reach the fleet at `{}`", path.display()));
-        let hint = if nobody { "no fleet runs with this data directory; start one with `plimsoll up`, or name its directory with --data-dir" } else { "run it as the user who started the fleet" };
+        let hint = if nobody {
+            "no fleet runs with this data directory; start one with `plimsoll up`, or name its directory with --data-dir"
+        } else {
+            "run it as the user who started the fleet"
+        };
         Failure::failed(error).hint(hint)
     })?;
     Ok(answer(stream).with_context(|| format!("the fleet at `{}` does not answer", path.display()))?)
@@ -54,7 +58,14 @@ fn table(status: &Status) -> String {
     let mut text = String::new();
     let edge = &status.edge;
     let draining = if status.draining { "   draining" } else { "" };
-    let _ = writeln!(text, "plimsoll {}   up {}   {}   {}{draining}", status.version, age(status.uptime_ms), status.public_url, status.admin_url);
+    let _ = writeln!(
+        text,
+        "plimsoll {}   up {}   {}   {}{draining}",
+        status.version,
+        age(status.uptime_ms),
+        status.public_url,
+        status.admin_url
+    );
     let _ = writeln!(
         text,
         "{:.1} requests/s   {} in flight   p50 {}   p99 {}   {:.2} % errors   {} retries\n",
@@ -66,7 +77,11 @@ fn table(status: &Status) -> String {
         edge.retries_total
     );
     let widest = status.instances.iter().map(|instance| instance.id.len()).max().unwrap_or(0).max(8);
-    let _ = writeln!(text, "{:widest$}  {:9}  {:>7}  {:>8}  {:>8}  {:>9}  {:>6}  {:>8}  {:>8}  {:>8}", "INSTANCE", "STATE", "PID", "UP", "RESTARTS", "IN FLIGHT", "RATE", "P50", "P99", "ERRORS");
+    let _ = writeln!(
+        text,
+        "{:widest$}  {:9}  {:>7}  {:>8}  {:>8}  {:>9}  {:>6}  {:>8}  {:>8}  {:>8}",
+        "INSTANCE", "STATE", "PID", "UP", "RESTARTS", "IN FLIGHT", "RATE", "P50", "P99", "ERRORS"
+    );
     for instance in &status.instances {
         let _ = writeln!(
             text,

@@ -15,13 +15,13 @@ pub fn run(mut settings: Settings, environment: &Environment) -> Result<(), Fail
     // The first instance to start would make it too; so does only one process.
     data_dir.session_keys(&settings)?;
     if settings.gateway.health.path.is_empty() {
-        settings.gateway.health.path = "/health/ready".to_owned();
+        settings.gateway.health.path = String::from("/health/ready");
     }
     let plan = Plan {
         name: "api".to_owned(),
         instances: match settings.fleet.instances {
             0 => INSTANCES,
-            instances => instances as u32,
+            instances => instances,
         },
         command: vec![fleet::self_exe()?.into(), "serve".into()],
         inherited: environment.variables().map(|(name, value)| (name.to_owned(), value.to_owned())).collect(),
