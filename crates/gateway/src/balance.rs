@@ -61,7 +61,8 @@ pub struct Config {
 
 impl Default for Config {
     fn default() -> Self {
-        Self { policy: Policy::default(), decay: Duration::from_secs(10), slow_start: Duration::from_secs(10) }
+        // One second: an answer that took thirty times as long as others, as the first one of a new process may, is forgiven within five.
+        Self { policy: Policy::default(), decay: Duration::from_secs(1), slow_start: Duration::from_secs(10) }
     }
 }
 

@@ -154,6 +154,11 @@ fn one_is_slow_for_a_while(member: usize, second: u64) -> f64 {
     if member == 2 && second < 20 { 100.0 } else { 5.0 }
 }
 
+/// As a process that has just started.
+fn one_begins_slowly(member: usize, second: u64) -> f64 {
+    if member == 2 && second == 0 { 30.0 } else { 1.0 }
+}
+
 fn all_alike(_: usize, _: u64) -> f64 {
     5.0
 }
@@ -195,6 +200,14 @@ fn a_member_that_recovers_gets_its_share_back() {
     let all = simulate(Policy::P2cEwma, [1; MEMBERS], 1_000.0, 120, one_is_slow_for_a_while);
     let after = (all.sent[2] - first.sent[2]) as f64 / (all.sent.iter().sum::<u64>() - first.sent.iter().sum::<u64>()) as f64;
     assert!(after > 0.15, "after it recovered it got {after}");
+}
+
+#[test]
+fn a_member_that_begins_slowly_serves_within_five_seconds() {
+    let sent = |seconds| simulate(Policy::P2cEwma, [1; MEMBERS], 200.0, seconds, one_begins_slowly).sent[2];
+    let (early, late) = (sent(5), sent(10));
+    // A quarter of a thousand requests is an even share.
+    assert!(late - early > 200, "in the second five seconds it got {}", late - early);
 }
 
 #[test]
