@@ -71,7 +71,7 @@ pub(crate) async fn serve(worker: Rc<Worker>, transport: Transport, prefix: Byte
 async fn stream(worker: Rc<Worker>, request: http::Request<RecvStream>, respond: SendResponse<Bytes>, peer: Peer) {
     let interim = Interim::Http2(RefCell::new(respond));
     let is_head = request.method() == http::Method::HEAD;
-    let (response, mut journey) = match translate::request(request, worker.config.limits.body_bytes_max) {
+    let (response, mut journey) = match translate::request(request, &worker.config.limits) {
         Ok(mut request) => {
             let answered = tokio::select! {
                 biased;

@@ -88,6 +88,9 @@ pub(crate) fn parse_request(block: &Bytes, limits: &Limits) -> Result<RequestHea
     let headers = Headers::parsed(block.clone(), request.headers);
     let framing = request_framing(&headers, is_http10)?;
     let (target, host) = origin_form(block, target, &headers, is_http10)?;
+    if !is_origin_form(&method, &target) {
+        return Err(malformed("the request target must be a path from the root, without a fragment"));
+    }
     let upgrade = upgrade(&headers, is_http10).map(|protocols| block.slice_ref(protocols));
     let keep_alive =
         if is_http10 { headers.has_token(Name::Connection, "keep-alive") } else { !headers.has_token(Name::Connection, "close") };
@@ -167,7 +170,10 @@ fn origin_form(block: &Bytes, target: Bytes, headers: &Headers, is_http10: bool)
         (None, None) if !is_http10 => return Err(malformed("Host is missing")),
         (host, None) => host.map(|host| block.slice_ref(host)).unwrap_or_default(),
     };
-    if !host.iter().all(|byte| is_host_byte(*byte)) {
+    if !is_http10 && host.is_empty() {
+        return Err(malformed("Host is empty"));
+    }
+    if !is_host(&host) {
         return Err(malformed("Host holds an invalid character"));
     }
     if target.starts_with(b"/") || &target[..] == b"*" {
@@ -176,7 +182,10 @@ fn origin_form(block: &Bytes, target: Bytes, headers: &Headers, is_http10: bool)
     let Some(rest) = strip_scheme(&target) else { return Err(malformed("the request target must begin with a slash")) };
     let end = memchr::memchr2(b'/', b'?', rest).unwrap_or(rest.len());
     let (authority, path) = rest.split_at(end);
-    if authority.is_empty() || !(authority.eq_ignore_ascii_case(&host) || is_http10 && host.is_empty()) {
+    if !is_host(authority) || authority.is_empty() {
+        return Err(malformed("the request target names no valid host"));
+    }
+    if !(authority.eq_ignore_ascii_case(&host) || is_http10 && host.is_empty()) {
         return Err(malformed("the request target and Host name different hosts"));
     }
     let path = match path.first() {
@@ -194,8 +203,19 @@ fn strip_scheme(target: &[u8]) -> Option<&[u8]> {
     })
 }
 
+/// Whether every instance reads this target alike: a path from the root, or the asterisk of `OPTIONS`. Some cut off a fragment, others
+/// do not.
+pub(crate) fn is_origin_form(method: &Method, target: &[u8]) -> bool {
+    let is_asterisk = target == b"*" && *method == Method::OPTIONS;
+    is_asterisk || target.starts_with(b"/") && memchr::memchr(b'#', target).is_none()
+}
+
+pub(crate) fn is_host(host: &[u8]) -> bool {
+    host.iter().all(|byte| is_host_byte(*byte))
+}
+
 /// What a registered name, an address in brackets and a port are made of (RFC 3986, section 3.2), without user information.
-pub(crate) fn is_host_byte(byte: u8) -> bool {
+fn is_host_byte(byte: u8) -> bool {
     byte.is_ascii_alphanumeric()
         || matches!(
             byte,

@@ -3,13 +3,14 @@
 use bytes::{Bytes, BytesMut};
 use h2::RecvStream;
 use http::header::{CONTENT_LENGTH, COOKIE, HOST};
-use http::{HeaderMap, HeaderName, HeaderValue, StatusCode};
+use http::{HeaderMap, HeaderName, HeaderValue, Method, StatusCode};
 use plimsoll_policy::{Reason, Refusal};
 
-use crate::http1::head::is_host_byte;
+use crate::config::Limits;
+use crate::http1::head::{is_host, is_origin_form};
 use crate::message::{Framing, Headers, Name, Request, RequestBody, ResponseHead};
 
-pub(super) fn request(request: http::Request<RecvStream>, body_bytes_max: u64) -> Result<Request, Refusal> {
+pub(super) fn request(request: http::Request<RecvStream>, limits: &Limits) -> Result<Request, Refusal> {
     let (parts, stream) = request.into_parts();
     let malformed = |detail| Refusal::new(Reason::MalformedRequest, detail);
     let authority = parts.uri.authority().map(http::uri::Authority::as_str);
@@ -22,12 +23,16 @@ pub(super) fn request(request: http::Request<RecvStream>, body_bytes_max: u64) -
         (None, Some(named)) => Bytes::copy_from_slice(named),
         (None, None) => return Err(malformed(":authority is missing")),
     };
-    if !host.iter().all(|byte| is_host_byte(*byte)) {
-        return Err(malformed(":authority holds an invalid character"));
+    if host.is_empty() || !is_host(&host) {
+        return Err(malformed(":authority names no valid host"));
     }
     let target = parts.uri.path_and_query().map_or("/", http::uri::PathAndQuery::as_str);
+    within(limits, target, &parts.headers)?;
+    if parts.method != Method::CONNECT && !is_origin_form(&parts.method, target.as_bytes()) {
+        return Err(malformed(":path must be a path from the root"));
+    }
     let framing = framing(&parts.headers, &stream).ok_or_else(|| malformed("Content-Length is not a number of bytes"))?;
-    let body = if framing == Framing::None { RequestBody::empty() } else { RequestBody::http2(stream, body_bytes_max) };
+    let body = if framing == Framing::None { RequestBody::empty() } else { RequestBody::http2(stream, limits.body_bytes_max) };
     Ok(Request {
         method: parts.method,
         target: Bytes::copy_from_slice(target.as_bytes()),
@@ -37,6 +42,19 @@ pub(super) fn request(request: http::Request<RecvStream>, body_bytes_max: u64) -
         body,
         upgrade: None,
     })
+}
+
+/// The limits that HTTP/1.1 enforces while it parses. The size of the whole head is kept by the `h2` crate.
+fn within(limits: &Limits, target: &str, headers: &HeaderMap) -> Result<(), Refusal> {
+    if target.len() > limits.target_bytes_max {
+        let detail = format!("a request target may have {} bytes", limits.target_bytes_max);
+        return Err(Refusal::new(Reason::TargetTooLong, detail));
+    }
+    if headers.len() > limits.headers_max {
+        let detail = format!("a request may have {} header fields", limits.headers_max);
+        return Err(Refusal::new(Reason::HeadTooLarge, detail));
+    }
+    Ok(())
 }
 
 fn framing(headers: &HeaderMap, stream: &RecvStream) -> Option<Framing> {
