@@ -67,7 +67,7 @@ mod tests {
         alarm.set_after(Duration::from_secs(9));
         poll_fn(|cx| alarm.poll(cx)).await;
         assert_eq!(start.elapsed().as_secs(), 9);
-        alarm.set_after(Duration::from_secs(60));
+        alarm.set_after(Duration::from_mins(1));
         alarm.set_after(Duration::from_secs(1));
         poll_fn(|cx| alarm.poll(cx)).await;
         assert_eq!(start.elapsed().as_secs(), 10);

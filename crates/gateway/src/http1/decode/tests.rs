@@ -1,8 +1,11 @@
 use super::*;
 use proptest::prelude::*;
 
-/// Feeds `wire` in pieces of the given sizes; returns the body, whether trailers came, and what was left over.
-fn decode(framing: Framing, wire: &[u8], piece: usize) -> Result<(Vec<u8>, Option<HeaderMap>, Vec<u8>), &'static str> {
+/// The body, its trailers if any came, and what was left over.
+type Decoded = (Vec<u8>, Option<HeaderMap>, Vec<u8>);
+
+/// Feeds `wire` in pieces of the given size.
+fn decode(framing: Framing, wire: &[u8], piece: usize) -> Result<Decoded, &'static str> {
     let (mut decoder, mut buffer, mut body, mut trailers) = (Decoder::new(framing), BytesMut::new(), Vec::new(), None);
     let mut pieces = wire.chunks(piece.max(1));
     loop {
