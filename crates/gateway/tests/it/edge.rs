@@ -1,0 +1,139 @@
+//! A gateway before scripted origins, with time limits that a test can wait for.
+
+use std::net::SocketAddr;
+use std::sync::{Arc, Mutex};
+
+use plimsoll_gateway::config::{AccessLog, HashOn, Limits, Probe, Retry, Timeouts, UpstreamConfig};
+use plimsoll_gateway::route::Route;
+use plimsoll_gateway::{Config, Endpoint, Gateway, OnHealth, Source, balance, outlier};
+use plimsoll_policy::forwarded::TrustedProxies;
+use plimsoll_telemetry::snapshot::InstanceState;
+use tokio::net::{TcpSocket, TcpStream};
+use tokio::sync::watch;
+
+use crate::origin::Origin;
+use crate::peer::{Message, PATIENCE, Peer, until};
+
+pub(crate) struct Edge {
+    pub(crate) gateway: Gateway,
+    pub(crate) endpoints: watch::Sender<Vec<Endpoint>>,
+    /// What the probes told, in order.
+    pub(crate) news: Arc<Mutex<Vec<(String, bool)>>>,
+}
+
+/// What a test may change before the start.
+pub(crate) struct Plan {
+    pub(crate) config: Config,
+    pub(crate) upstream: UpstreamConfig,
+}
+
+impl Plan {
+    fn new() -> Self {
+        // Long enough never to ring by accident on a busy machine; a test about one of them sets it.
+        let far = PATIENCE * 2;
+        let timeouts = Timeouts {
+            head: far,
+            idle: far,
+            body_idle: far,
+            write_idle: far,
+            connect: far,
+            first_byte: far,
+            total: far,
+            stream_idle: far,
+            drain: PATIENCE,
+        };
+        let limits = Limits {
+            connections_max: 100,
+            head_bytes_max: 32 * 1024,
+            headers_max: 100,
+            target_bytes_max: 8 * 1024,
+            body_bytes_max: 1 << 30,
+            upstream_idle_per_instance_max: 64,
+        };
+        Self {
+            config: Config {
+                listen: SocketAddr::from(([127, 0, 0, 1], 0)),
+                workers: 1,
+                trusted_proxies: TrustedProxies::default(),
+                timeouts,
+                limits,
+                retry: Retry { attempts_max: 3, replay_bytes_max: 64 * 1024 },
+                access_log: AccessLog::Off,
+            },
+            upstream: UpstreamConfig {
+                name: "api".to_owned(),
+                balance: balance::Policy::RoundRobin,
+                hash_on: HashOn::ClientIp,
+                probe: Probe { path: None, interval: far, timeout: far, unhealthy_after: 1, healthy_after: 1 },
+                ejection: outlier::Config { failures: 100, ..outlier::Config::default() },
+            },
+        }
+    }
+}
+
+impl Edge {
+    /// Ready when every origin is.
+    pub(crate) async fn before(origins: &[&Origin]) -> Self {
+        Self::with(|_| {}, origins).await
+    }
+
+    pub(crate) async fn with(change: impl FnOnce(&mut Plan), origins: &[&Origin]) -> Self {
+        let endpoints = origins.iter().enumerate().map(|(number, origin)| origin.endpoint(&format!("api-{}", number + 1))).collect();
+        let edge = Self::over(change, endpoints);
+        // Told only once the balancer knows it too.
+        until("every origin to be ready", || edge.news.lock().unwrap().len() == origins.len()).await;
+        edge
+    }
+
+    /// Does not wait for anybody to be ready.
+    pub(crate) fn over(change: impl FnOnce(&mut Plan), endpoints: Vec<Endpoint>) -> Self {
+        let mut plan = Plan::new();
+        change(&mut plan);
+        let (publish, endpoints) = watch::channel(endpoints);
+        let news = Arc::new(Mutex::default());
+        let told = Arc::clone(&news);
+        let on_health: OnHealth = Arc::new(move |endpoint, up| {
+            let told: &Mutex<Vec<(String, bool)>> = &told;
+            told.lock().unwrap().push((endpoint.id.to_string(), up));
+        });
+        let routes = vec![Route::new(None, "/*", 0).unwrap()];
+        let gateway = Gateway::start(plan.config, vec![Source { config: plan.upstream, endpoints }], routes, &on_health).unwrap();
+        Self { gateway, endpoints: publish, news }
+    }
+
+    pub(crate) fn states(&self) -> Vec<InstanceState> {
+        self.gateway.instances().into_iter().map(|instance| instance.state).collect()
+    }
+
+    pub(crate) fn refusals(&self, slug: &str) -> u64 {
+        self.gateway.edge().refusals_total.into_iter().find(|(each, _)| each == slug).map_or(0, |(_, count)| count)
+    }
+
+    pub(crate) async fn connect(&self) -> Peer {
+        Peer::new(TcpStream::connect(self.gateway.address()).await.unwrap())
+    }
+
+    /// A client whose kernel takes little that it does not read.
+    pub(crate) async fn connect_narrow(&self) -> Peer {
+        let socket = TcpSocket::new_v4().unwrap();
+        socket.set_recv_buffer_size(4 * 1024).unwrap();
+        Peer::new(socket.connect(self.gateway.address()).await.unwrap())
+    }
+
+    /// Asks on a connection of its own.
+    pub(crate) async fn ask(&self, request: impl AsRef<[u8]>) -> Message {
+        self.connect().await.ask(request).await
+    }
+
+    pub(crate) async fn get(&self, target: &str) -> Message {
+        self.ask(get(target)).await
+    }
+}
+
+pub(crate) fn get(target: &str) -> String {
+    format!("GET {target} HTTP/1.1\r\nhost: shop.example\r\n\r\n")
+}
+
+pub(crate) fn with_body(method: &str, target: &str, body: &str) -> String {
+    format!("{method} {target} HTTP/1.1\r\nhost: shop.example\r\ncontent-length: {}\r\n\r\n{body}", body.len())
+}
