@@ -1,4 +1,17 @@
 //! The real binary, run whole.
-#![allow(clippy::unwrap_used, reason = "all of this is tests; the lint knows only functions marked so")]
+#![allow(
+    clippy::unwrap_used,
+    clippy::print_stdout,
+    clippy::print_stderr,
+    reason = "all of this is tests; the lints know only functions marked so"
+)]
 
 mod config;
+mod fleet;
+mod http;
+mod processes;
+mod sessions;
+mod survival;
+mod traffic;
+mod transfer;
+mod two_gateways;
