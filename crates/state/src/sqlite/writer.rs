@@ -99,8 +99,6 @@ fn write_until_closed(file: &File, connection: &Connection, mut jobs: mpsc::Rece
     let mut batch = Vec::with_capacity(BATCH_LENGTH_MAX);
     let mut purge_at = Instant::now();
     while jobs.blocking_recv_many(&mut batch, BATCH_LENGTH_MAX) > 0 {
-        // Whoever gave up was told that it may not have happened: then it should not.
-        batch.retain(|job| !job.is_abandoned());
         match commit(connection, &mut batch) {
             Ok(()) => batch.drain(..).for_each(Job::succeed),
             Err(error) => {
@@ -115,8 +113,10 @@ fn write_until_closed(file: &File, connection: &Connection, mut jobs: mpsc::Rece
     }
 }
 
-fn commit(connection: &Connection, jobs: &mut [Box<dyn Job>]) -> rusqlite::Result<()> {
+fn commit(connection: &Connection, jobs: &mut Vec<Box<dyn Job>>) -> rusqlite::Result<()> {
     let mut batch = Batch::begin(connection)?;
+    // Whoever gave up while other processes wrote was told that nothing happened, or does not care: then nothing should happen.
+    jobs.retain(|job| !job.is_abandoned());
     for job in jobs {
         job.run(&mut batch)?;
     }

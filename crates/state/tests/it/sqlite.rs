@@ -8,6 +8,7 @@ use std::time::{Duration, Instant};
 use bytes::Bytes;
 use plimsoll_state::{Error, Message, State, open};
 use tempfile::TempDir;
+use tokio::time::timeout;
 
 use crate::Pair;
 use crate::claims::channels::next;
@@ -92,9 +93,13 @@ async fn a_locked_file_makes_writes_unavailable_for_a_while() {
     assert!(matches!(&refusal, Err(Error::Unavailable(text)) if text.contains("locked")), "{refusal:?}");
     assert!(started.elapsed() < Duration::from_secs(4), "{:?}", started.elapsed());
     assert!(here.get("before").await.unwrap().is_some(), "reads wait for nobody");
+    let given_up = timeout(Duration::from_millis(200), here.set("given up", "x".into(), None)).await;
+    assert!(given_up.is_err(), "{given_up:?}");
     intruder.execute_batch("ROLLBACK").unwrap();
     here.set("after", "x".into(), None).await.unwrap();
-    assert_eq!(here.get("during").await.unwrap(), None, "what was refused did not happen later");
+    for key in ["during", "given up"] {
+        assert_eq!(here.get(key).await.unwrap(), None, "{key}: it did not happen later");
+    }
 }
 
 #[tokio::test]

@@ -51,7 +51,13 @@ impl Sentinel {
 
     /// Waits until the replica has everything written so far.
     pub fn wait_until_replicated(&self) -> Result<()> {
-        let replicated = || Ok((self.master.command("WAIT 1 100")? == ":1").then_some(()));
+        let offset = |server: &Redis| -> Result<u64> {
+            let info = server.command("INFO replication")?;
+            let offset = info.lines().find_map(|line| line.strip_prefix("master_repl_offset:"));
+            Ok(offset.context("redis tells no replication offset")?.trim().parse()?)
+        };
+        let written = offset(&self.master)?;
+        let replicated = || Ok((offset(&self.replica)? >= written).then_some(()));
         poll::until_blocking(START_TIME_MAX, "the replica to be in step", replicated)
     }
 
