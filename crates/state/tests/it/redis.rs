@@ -34,6 +34,16 @@ async fn every_claim_holds_in_a_cluster() {
 }
 
 #[tokio::test]
+async fn calls_follow_a_slot_to_its_new_node() {
+    let cluster = Cluster::start().unwrap();
+    let state = open(&cluster.url()).await.unwrap();
+    assert_eq!(state.get("moved").await.unwrap(), None);
+    cluster.move_slot_of("plimsoll:value:moved").unwrap();
+    state.set("moved", "x".into(), None).await.expect("a call that went to the old node is sent again");
+    assert!(state.get("moved").await.unwrap().is_some());
+}
+
+#[tokio::test]
 async fn a_unix_socket_will_do() {
     let redis = Redis::start().unwrap();
     let here = open(&format!("redis+unix://{}", redis.socket().display())).await.unwrap();

@@ -1,6 +1,6 @@
 //! Three masters that share the slots.
 
-use anyhow::Result;
+use anyhow::{Context, Result};
 
 use super::{Redis, START_TIME_MAX, must};
 use crate::{poll, port};
@@ -36,6 +36,20 @@ impl Cluster {
     pub fn url(&self) -> String {
         let nodes: Vec<String> = self.nodes.iter().map(|node| format!("127.0.0.1:{}", node.port())).collect();
         format!("redis+cluster://{}", nodes.join(","))
+    }
+
+    /// Hands the slot of `key`, which must be empty, to the next node.
+    pub fn move_slot_of(&self, key: &str) -> Result<()> {
+        let slot = self.nodes[0].command(&format!("CLUSTER KEYSLOT {key}"))?;
+        let slot: u32 = slot.trim_start_matches(':').parse()?;
+        let owner = (0..NODES).find(|number| slot < SLOTS * (number + 1) / NODES).context("a slot has an owner")?;
+        let next = (owner + 1) % NODES;
+        let id = self.nodes[next as usize].command("CLUSTER MYID")?;
+        // The new owner first: it takes over, then the old one lets go.
+        for node in [next, owner, (owner + 2) % NODES] {
+            must(self.nodes[node as usize].port(), &format!("CLUSTER SETSLOT {slot} NODE {id}"))?;
+        }
+        Ok(())
     }
 
     /// Every node sees all slots served.
