@@ -7,11 +7,14 @@
 )]
 
 mod config;
+mod dashboard;
 mod fleet;
 mod http;
 mod processes;
+mod servers;
 mod sessions;
 mod survival;
 mod traffic;
 mod transfer;
 mod two_gateways;
+mod websocket;
