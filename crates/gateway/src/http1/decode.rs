@@ -10,6 +10,9 @@ const SIZE_LINE_BYTES_MAX: usize = 256;
 const TRAILER_BYTES_MAX: usize = 8 * 1024;
 const TRAILER_FIELDS_MAX: usize = 32;
 
+/// Fields that frame or route a message must not come after it (RFC 9110, section 6.5.1).
+pub(crate) const NEVER_TRAILERS: [&str; 6] = ["connection", "content-length", "host", "te", "trailer", "transfer-encoding"];
+
 /// Takes one body off the front of a buffer.
 #[derive(Debug)]
 pub(crate) enum Decoder {
@@ -174,8 +177,7 @@ fn trailers(buffer: &mut BytesMut) -> Result<Option<HeaderMap>, &'static str> {
     for field in fields {
         let name = HeaderName::from_bytes(field.name.as_bytes()).map_err(|_| "a trailer has no valid name")?;
         let value = HeaderValue::from_bytes(field.value).map_err(|_| "a trailer has no valid value")?;
-        // Fields that frame or route a message must not come after it (RFC 9110, section 6.5.1).
-        if !matches!(name.as_str(), "transfer-encoding" | "content-length" | "host" | "connection" | "trailer" | "te") {
+        if !NEVER_TRAILERS.contains(&name.as_str()) {
             trailers.append(name, value);
         }
     }

@@ -91,7 +91,8 @@ impl Wire {
     pub(crate) fn poll_begun(&mut self, cx: &mut Context<'_>) -> Poll<Result<(), ()>> {
         loop {
             self.skip_empty_lines();
-            if self.has_buffered() {
+            // A lone CR may yet be the first half of an empty line.
+            if self.has_buffered() && self.buffer[..] != *b"\r" {
                 return Poll::Ready(Ok(()));
             }
             match ready!(self.poll_fill(cx, READ_BYTES)) {

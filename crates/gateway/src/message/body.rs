@@ -8,6 +8,7 @@ use bytes::Bytes;
 use http::HeaderMap;
 
 use crate::forward::Exchange;
+use crate::http1::decode::NEVER_TRAILERS;
 use crate::http1::{Wire, WireError};
 
 pub(crate) enum Frame {
@@ -139,7 +140,12 @@ fn poll_http2(stream: &mut h2::RecvStream, cx: &mut Context<'_>) -> Poll<Option<
         }
     }
     match ready!(stream.poll_trailers(cx)) {
-        Ok(Some(trailers)) => Poll::Ready(Some(Ok(Frame::Trailers(trailers)))),
+        Ok(Some(mut trailers)) => {
+            for name in NEVER_TRAILERS {
+                trailers.remove(name);
+            }
+            Poll::Ready(Some(Ok(Frame::Trailers(trailers))))
+        }
         Ok(None) => Poll::Ready(None),
         Err(_) => Poll::Ready(Some(Err(BodyError::Gone))),
     }
