@@ -225,6 +225,11 @@ async fn a_request_that_nobody_can_take_is_refused_with_a_time_to_come_back() {
         assert_problem(&answer, 503, "no-instance");
         assert_eq!(answer.field("retry-after"), Some("1"));
         assert!(started.elapsed() >= ms(100) && started.elapsed() < ms(1_000), "{:?}", started.elapsed());
+        let mut client = edge.connect().await;
+        client.send("HEAD /x HTTP/1.1\r\nhost: a\r\n\r\n").await;
+        let head = client.head().await.unwrap();
+        assert_eq!((head.status(), head.field("content-length").is_some()), (503, true));
+        assert_problem(&client.ask(get("/x")).await, 503, "no-instance");
     }
     assert_eq!(origin.request_count(), 0);
 }

@@ -10,7 +10,7 @@ use tokio::time::{Instant, timeout};
 use crate::edge::{Edge, get};
 use crate::http2::Http2;
 use crate::origin::{Origin, ok};
-use crate::peer::{Broken, in_time, ms, until};
+use crate::peer::{Broken, Peer, in_time, ms, until};
 
 /// Answers when told to; to `/stream` with a body that waits too.
 async fn patient() -> (Origin, Arc<Semaphore>) {
@@ -69,6 +69,28 @@ async fn requests_in_flight_finish_and_everything_else_ends_at_once() {
     };
     in_time("the drain", async { tokio::join!(edge.gateway.drain(), watch) }).await;
     assert_eq!(open(edge.gateway.edge()), (0, 0));
+}
+
+/// Its bytes are here, even if nobody has looked yet: a client on a connection of its own would not ask again.
+#[tokio::test]
+async fn a_request_that_was_sent_before_the_order_is_answered() {
+    let origin = Origin::named("x").await;
+    let mut lost = 0;
+    for _ in 0..30 {
+        let edge = Edge::before(&[&origin]).await;
+        let mut clients = Vec::new();
+        for _ in 0..5 {
+            let mut client = std::net::TcpStream::connect(edge.gateway.address()).unwrap();
+            std::io::Write::write_all(&mut client, get("/x").as_bytes()).unwrap();
+            client.set_nonblocking(true).unwrap();
+            clients.push(Peer::new(TcpStream::from_std(client).unwrap()));
+        }
+        edge.gateway.drain().await;
+        for client in &mut clients {
+            lost += usize::from(!client.rest().await.starts_with(b"HTTP/1.1 200 OK"));
+        }
+    }
+    assert_eq!(lost, 0, "of 150 requests");
 }
 
 #[tokio::test]

@@ -110,7 +110,9 @@ impl Edge {
     }
 
     pub(crate) async fn connect(&self) -> Peer {
-        Peer::new(TcpStream::connect(self.gateway.address()).await.unwrap())
+        let stream = TcpStream::connect(self.gateway.address()).await.unwrap();
+        stream.set_nodelay(true).unwrap();
+        Peer::new(stream)
     }
 
     /// A client whose kernel takes little that it does not read.

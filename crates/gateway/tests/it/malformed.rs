@@ -138,6 +138,22 @@ async fn what_is_merely_odd_passes_with_one_meaning() {
     }
 }
 
+#[tokio::test]
+async fn a_request_means_the_same_however_its_bytes_arrive() {
+    let (origin, _) = counting_origin().await;
+    let edge = Edge::before(&[&origin]).await;
+    for ((name, bytes), (_, first_line, _, body)) in corpus("valid").into_iter().zip(SEEN) {
+        let mut client = edge.connect().await;
+        for byte in bytes {
+            client.send([byte]).await;
+            tokio::task::yield_now().await;
+        }
+        assert_eq!(client.answer().await.status(), 200, "{name}");
+        let seen = origin.requests().pop().unwrap();
+        assert_eq!((seen.first_line.as_str(), seen.text()), (*first_line, *body), "{name}");
+    }
+}
+
 /// What an instance says is judged as strictly: a client must not be told two things at once.
 #[tokio::test]
 async fn an_answer_that_could_be_read_differently_is_502() {

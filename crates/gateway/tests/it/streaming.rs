@@ -148,6 +148,27 @@ async fn early_hints_arrive_before_the_answer_exists_and_old_clients_are_spared_
 }
 
 #[tokio::test]
+async fn hints_without_end_are_no_answer() {
+    let origin = Origin::start(|mut visit| async move {
+        visit.request().await;
+        while visit.peer.try_send("HTTP/1.1 103 Early Hints\r\nlink: </a.css>\r\n\r\n").await.is_ok() {}
+    })
+    .await;
+    let edge = Edge::with(|plan| plan.config.timeouts.total = ms(100), &[&origin]).await;
+    let mut client = edge.connect().await;
+    client.send(get("/x")).await;
+    let answer = in_time("the end of the hints", async {
+        loop {
+            let head = client.head().await.unwrap();
+            if head.status() != 103 {
+                return head;
+            }
+        }
+    });
+    assert_eq!(answer.await.status(), 504);
+}
+
+#[tokio::test]
 async fn a_client_that_waits_for_100_continue_is_told_to_by_the_instance() {
     let origin = Origin::start(|mut visit| async move {
         let mut request = visit.head().await.unwrap();
