@@ -286,7 +286,8 @@ async fn early_hints_arrive_before_the_answer_exists() {
 #[tokio::test]
 async fn a_request_becomes_one_that_an_http_1_instance_understands() {
     let origin = Origin::answering(
-        "HTTP/1.1 200 OK\r\ncontent-length: 2\r\nconnection: x-hop\r\nx-hop: 1\r\nkeep-alive: 5\r\nx-request-id: own\r\nX-Stays: 1\r\n\r\nok",
+        "HTTP/1.1 200 OK\r\ncontent-length: 2\r\nconnection: x-hop\r\nx-hop: 1\r\nkeep-alive: 5\r\nx-request-id: own\r\n\
+         X-Stays: 1\r\n\r\nok",
     )
     .await;
     let edge = Edge::before(&[&origin]).await;

@@ -62,7 +62,7 @@ async fn each_limit_is_enforced_at_its_value_and_its_refusal_names_the_setting()
         assert_problem(&answer, status, slug);
         assert_eq!(answer.json()["setting"], format!("gateway.limits.{setting}"));
         if answer.field("connection") == Some("close") {
-            client.closed().await;
+            client.closed_in_order().await;
         } else {
             assert_eq!(client.ask(get("/next")).await.status(), 200, "{slug}: all of the body was read, so the next request is clear");
         }

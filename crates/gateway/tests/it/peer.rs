@@ -50,6 +50,7 @@ impl Stream for UnixStream {
 pub(crate) struct Peer {
     pub(crate) stream: Box<dyn Stream>,
     buffer: Vec<u8>,
+    was_reset: bool,
 }
 
 /// The other side closed or reset the connection in the middle of a message.
@@ -137,7 +138,7 @@ fn fields<'a>(lines: impl Iterator<Item = &'a str>) -> Vec<(String, String)> {
 
 impl Peer {
     pub(crate) fn new(stream: impl Stream + 'static) -> Self {
-        Self { stream: Box::new(stream), buffer: Vec::new() }
+        Self { stream: Box::new(stream), buffer: Vec::new(), was_reset: false }
     }
 
     /// Bytes that must go out.
@@ -167,7 +168,9 @@ impl Peer {
     /// Reads once; false at the end of the stream or after a reset.
     async fn fill(&mut self) -> bool {
         self.buffer.reserve(16 * 1024);
-        self.stream.read_buf(&mut self.buffer).await.unwrap_or(0) > 0
+        let read = self.stream.read_buf(&mut self.buffer).await;
+        self.was_reset = read.is_err();
+        read.is_ok_and(|count| count > 0)
     }
 
     /// Whether a first byte comes before the end of the stream.
@@ -240,6 +243,12 @@ impl Peer {
     pub(crate) async fn closed(&mut self) {
         let rest = self.rest().await;
         assert_eq!(String::from_utf8_lossy(&rest), "", "nothing more should have come");
+    }
+
+    /// The same, and the close is no reset: that could take away what was sent before it.
+    pub(crate) async fn closed_in_order(&mut self) {
+        self.closed().await;
+        assert!(!self.was_reset, "the connection was reset");
     }
 
     async fn read_body(&mut self, message: &mut Message, framing: Framing) -> Result<(), Broken> {
