@@ -135,9 +135,8 @@ impl Fleet {
 
     fn assert_nothing_left(&self) {
         let nothing = || Ok(self.processes().is_empty().then_some(()));
-        if until_blocking(FAREWELL, "the end of all processes", nothing).is_err() {
-            panic!("still running: {:?}\n{}", self.processes(), self.log());
-        }
+        let gone = until_blocking(FAREWELL, "the end of all processes", nothing);
+        assert!(gone.is_ok(), "still running: {:?}", self.processes());
     }
 }
 
@@ -150,7 +149,9 @@ impl Drop for Fleet {
         self.signal(Signal::KILL);
         let gone = until_blocking(FAREWELL, "the end of all processes", || Ok(self.processes().is_empty().then_some(())));
         let survivors = self.processes();
-        survivors.keys().for_each(|pid| processes::signal(*pid, Signal::KILL));
+        for pid in survivors.keys() {
+            processes::signal(*pid, Signal::KILL);
+        }
         assert!(gone.is_ok() || std::thread::panicking(), "these outlived the fleet: {survivors:?}");
     }
 }

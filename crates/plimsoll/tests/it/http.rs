@@ -18,13 +18,14 @@ const BODY_BYTES_MAX: u64 = 64 * 1024 * 1024;
 pub(crate) struct Request {
     pub(crate) method: &'static str,
     pub(crate) target: String,
+    host: Option<String>,
     headers: String,
     body: Vec<u8>,
 }
 
 impl Request {
     pub(crate) fn new(method: &'static str, target: impl Into<String>) -> Self {
-        Self { method, target: target.into(), headers: String::new(), body: Vec::new() }
+        Self { method, target: target.into(), host: None, headers: String::new(), body: Vec::new() }
     }
 
     pub(crate) fn get(target: impl Into<String>) -> Self {
@@ -33,6 +34,11 @@ impl Request {
 
     pub(crate) fn login(username: &str) -> Self {
         Self::new("POST", "/login").json(&serde_json::json!({ "username": username }))
+    }
+
+    pub(crate) fn host(mut self, host: &str) -> Self {
+        self.host = Some(host.to_owned());
+        self
     }
 
     pub(crate) fn header(mut self, name: &str, value: impl AsRef<str>) -> Self {
@@ -137,8 +143,9 @@ impl Client {
 
     /// Sends a request without waiting for its answer.
     pub(crate) fn begin(&mut self, request: &Request) -> Result<()> {
-        let Request { method, target, headers, body } = request;
-        let mut head = format!("{method} {target} HTTP/1.1\r\nHost: localhost:{}\r\n{headers}", self.port);
+        let Request { method, target, host, headers, body } = request;
+        let host = host.clone().unwrap_or_else(|| format!("localhost:{}", self.port));
+        let mut head = format!("{method} {target} HTTP/1.1\r\nHost: {host}\r\n{headers}");
         if let Some(session) = &self.session {
             let _ = write!(head, "Cookie: plimsoll_session={session}\r\n");
         }

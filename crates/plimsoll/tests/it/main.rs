@@ -8,8 +8,13 @@
 
 mod config;
 mod dashboard;
+mod edge_alone;
+mod ending;
+mod failures;
 mod fleet;
 mod http;
+mod operators;
+mod origin;
 mod processes;
 mod servers;
 mod sessions;

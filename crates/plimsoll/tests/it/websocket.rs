@@ -28,8 +28,8 @@ impl WebSocket {
         let length = text.len();
         let mut frame = match length {
             0..126 => vec![TEXT, 0x80 | length as u8],
-            126..=0xffff => [&[TEXT, 0x80 | 126][..], &(length as u16).to_be_bytes()].concat(),
-            _ => [&[TEXT, 0x80 | 127][..], &(length as u64).to_be_bytes()].concat(),
+            126..=0xffff => [&[TEXT, 0x80 | 0x7e][..], &(length as u16).to_be_bytes()].concat(),
+            _ => [&[TEXT, 0x80 | 0x7f][..], &(length as u64).to_be_bytes()].concat(),
         };
         frame.extend(MASK);
         frame.extend(text.bytes().zip(MASK.iter().cycle()).map(|(byte, mask)| byte ^ mask));

@@ -93,6 +93,14 @@ impl Launch {
         fleet
     }
 
+    /// Starts it and waits until it has printed something, long before it is up.
+    pub(crate) fn begun(self, text: &str) -> Fleet {
+        let (process, directory, data_dir) = self.spawn();
+        let mut fleet = Fleet { process, directory, data_dir, port: 0, admin_port: 0 };
+        fleet.wait_for_log(text);
+        fleet
+    }
+
     /// Starts it where it must fail: returns what it said, and asserts that nothing is left.
     pub(crate) fn refused(self) -> Refused {
         let (mut process, directory, _) = self.spawn();
