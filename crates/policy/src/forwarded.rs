@@ -4,6 +4,10 @@ use std::net::IpAddr;
 
 use ipnet::IpNet;
 
+mod element;
+
+pub use element::proto_of_forwarded;
+
 /// The proxies whose word is taken about the hop before them.
 #[derive(Clone, Debug, Default)]
 pub struct TrustedProxies(Vec<IpNet>);
@@ -22,13 +26,23 @@ impl TrustedProxies {
     ///
     /// Stops at the first entry that is not an address: whatever stands before it was written by somebody unknown.
     pub fn client<'a>(&self, peer: IpAddr, forwarded_for: impl DoubleEndedIterator<Item = &'a [u8]>) -> IpAddr {
-        let mut client = peer.to_canonical();
         let hops = forwarded_for.rev().flat_map(|line| line.rsplit(|byte| *byte == b','));
-        for hop in hops {
-            if !self.contains(client) {
-                break;
-            }
-            let Some(address) = parse_hop(hop) else { break };
+        self.walk(peer, hops.map(parse_hop))
+    }
+
+    /// The same from `Forwarded` (RFC 7239), for proxies that write it instead of `X-Forwarded-For`.
+    ///
+    /// `unknown`, obfuscated names such as `_hidden`, elements without `for` and malformed ones end the walk.
+    pub fn client_from_forwarded<'a>(&self, peer: IpAddr, lines: impl DoubleEndedIterator<Item = &'a [u8]>) -> IpAddr {
+        let elements = lines.rev().flat_map(element::from_last);
+        self.walk(peer, elements.map(element::address))
+    }
+
+    /// From the peer towards the client, one vouched-for hop at a time.
+    fn walk(&self, peer: IpAddr, mut hops: impl Iterator<Item = Option<IpAddr>>) -> IpAddr {
+        let mut client = peer.to_canonical();
+        while self.contains(client) {
+            let Some(Some(address)) = hops.next() else { break };
             client = address.to_canonical();
         }
         client
