@@ -5,6 +5,10 @@ mod bulk;
 use std::io::{BufRead, Read, Write};
 use std::sync::Arc;
 
+use ::http as http_types;
+use bytes::Bytes;
+use http_body_util::{BodyExt, Empty};
+use hyper_util::rt::{TokioExecutor, TokioIo};
 use plimsoll_testbed::poll::until_blocking;
 
 use crate::fleet::{Fleet, Launch, PATIENCE};
@@ -80,6 +84,35 @@ fn a_gibibyte_down_to_a_client_that_rests_takes_no_memory() {
     }
     assert_eq!(received.position(), GIB);
     assert_memory_kept(&fleet, before, "download");
+    fleet.stop();
+}
+
+/// HTTP/2 has windows of its own, and many streams on one connection.
+#[test]
+fn a_gibibyte_down_over_http2_takes_no_memory() {
+    let origin = Origin::start();
+    let fleet = gateway(&origin);
+    let before = warmed_up(&fleet);
+    let runtime = tokio::runtime::Builder::new_multi_thread().worker_threads(1).enable_all().build().unwrap();
+    let response = runtime.block_on(async {
+        let stream = tokio::net::TcpStream::connect(("127.0.0.1", fleet.port())).await.unwrap();
+        let (mut sender, connection) = hyper::client::conn::http2::handshake(TokioExecutor::new(), TokioIo::new(stream)).await.unwrap();
+        tokio::spawn(connection);
+        let request = http_types::Request::get(format!("http://localhost:{}/download", fleet.port()));
+        sender.send_request(request.body(Empty::<Bytes>::new()).unwrap()).await.unwrap()
+    });
+    assert_eq!(response.status(), 200);
+    let in_buffers = stands_still(&origin.sent);
+    assert!(in_buffers < IN_BUFFERS_MAX, "{in_buffers} bytes went out to nobody");
+    let mut received = Bulk::default();
+    let mut body = response.into_body();
+    runtime.block_on(async {
+        while let Some(frame) = body.frame().await {
+            received.check(&frame.unwrap().into_data().unwrap_or_default());
+        }
+    });
+    assert_eq!(received.position(), GIB);
+    assert_memory_kept(&fleet, before, "download over HTTP/2");
     fleet.stop();
 }
 
