@@ -6,7 +6,7 @@ use axum::extract::FromRequestParts;
 use http::request::Parts;
 use http::{HeaderMap, HeaderValue};
 use plimsoll_policy::Peer;
-use plimsoll_policy::forwarded::TrustedProxies;
+use plimsoll_policy::forwarded::{TrustedProxies, proto_of_forwarded};
 
 use crate::context::Context;
 use crate::session::SessionId;
@@ -30,22 +30,15 @@ impl FromRequestParts<Context> for Visitor {
 /// This server speaks no TLS itself: https is what a trusted proxy says it is.
 fn is_secure(peer: Option<Peer>, headers: &HeaderMap, trusted: &TrustedProxies) -> bool {
     let believed = peer.is_some_and(|peer| peer.is_trusted(trusted));
-    let scheme = || last_element(headers, "x-forwarded-proto").map(str::to_owned).or_else(|| forwarded_proto(headers));
-    believed && scheme().is_some_and(|scheme| scheme.eq_ignore_ascii_case("https"))
+    let forwarded = || proto_of_forwarded(headers.get_all("forwarded").iter().map(HeaderValue::as_bytes));
+    let scheme = || last_element(headers, "x-forwarded-proto").or_else(forwarded);
+    believed && scheme().is_some_and(|scheme| scheme.eq_ignore_ascii_case(b"https"))
 }
 
 /// What the nearest proxy wrote: everything before it came from further away.
-fn last_element<'a>(headers: &'a HeaderMap, name: &str) -> Option<&'a str> {
-    let line = headers.get_all(name).iter().next_back().and_then(|value: &HeaderValue| value.to_str().ok())?;
-    line.rsplit(',').next().map(str::trim)
-}
-
-/// The `proto` parameter of the last hop in `Forwarded` (RFC 7239).
-fn forwarded_proto(headers: &HeaderMap) -> Option<String> {
-    let hop = last_element(headers, "forwarded")?;
-    let parameters = hop.split(';').filter_map(|parameter| parameter.split_once('='));
-    let mut protos = parameters.filter(|(name, _)| name.trim().eq_ignore_ascii_case("proto"));
-    protos.next().map(|(_, value)| value.trim().trim_matches('"').to_owned())
+fn last_element<'a>(headers: &'a HeaderMap, name: &str) -> Option<&'a [u8]> {
+    let line = headers.get_all(name).iter().next_back()?.as_bytes();
+    line.rsplit(|byte| *byte == b',').next().map(<[u8]>::trim_ascii)
 }
 
 #[cfg(test)]
@@ -65,6 +58,7 @@ mod tests {
         check("127.0.0.1:1", &[("x-forwarded-proto", "https")], true);
         check("127.0.0.1:1", &[("x-forwarded-proto", "HTTPS")], true);
         check("127.0.0.1:1", &[("forwarded", "for=192.0.2.1;proto=http, for=192.0.2.2;Proto=\"https\"")], true);
+        check("127.0.0.1:1", &[("forwarded", "proto=http;host=\", for=1.2.3.4;proto=https\"")], false);
         check("127.0.0.1:1", &[], false);
         check("127.0.0.1:1", &[("x-forwarded-proto", "https, http")], false);
         check("127.0.0.1:1", &[("x-forwarded-proto", "http"), ("forwarded", "proto=https")], false);
