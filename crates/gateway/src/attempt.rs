@@ -7,7 +7,7 @@ use std::rc::Rc;
 
 use http::StatusCode;
 use plimsoll_policy::{Reason, Refusal};
-use tokio::time::Instant;
+use tokio::time::{Instant, timeout};
 
 use crate::config::Config;
 use crate::forward::{Exchange, Failed, Failure, Said};
@@ -16,6 +16,9 @@ use crate::journey::Journey;
 use crate::message::{BodyError, Framing, Request, Response, ResponseBody};
 use crate::pool::{Pool, Reuse};
 use crate::upstream::{Permit, Upstream};
+
+/// Answers before the answer (1xx) that one attempt may send.
+const INTERIM_MAX: usize = 32;
 
 pub(crate) struct Attempts<'a> {
     pub(crate) config: &'a Config,
@@ -35,11 +38,12 @@ impl Attempts<'_> {
             let permit = self.upstream.acquire(&tried, key, total_ends).await?;
             journey.attempts += 1;
             journey.instance = Some(permit.member().endpoint.id.clone());
-            tried.push(permit.member().slot);
+            let slot = permit.member().slot;
             let failed = match self.once(request, permit, interim, journey, &mut total_ends).await {
                 Ok(response) => return Ok(response),
                 Err(failed) => failed,
             };
+            tried.push(slot);
             request.body = failed.body;
             journey.note(describe(&failed.failure));
             let may_repeat = !failed.sent || request.is_idempotent();
@@ -73,12 +77,13 @@ impl Attempts<'_> {
             _ => Reuse::Nothing,
         };
         let mut exchange = Exchange::begin(request, &journey.hop, permit, self.pool, reuse, &self.config.timeouts, *total_ends).await?;
-        loop {
+        for _ in 0..=INTERIM_MAX {
             let said = exchange.head().await;
             *total_ends = exchange.total_ends();
             let head = match said {
                 Ok(Said::Interim(head)) => {
-                    interim.send(&head).await;
+                    // A client that does not take it will not take the answer either, and is noticed then.
+                    let _ = timeout(self.config.timeouts.write_idle, interim.send(&head)).await;
                     continue;
                 }
                 Ok(Said::Final(head)) if head.status == StatusCode::SWITCHING_PROTOCOLS && request.upgrade.is_none() => {
@@ -95,6 +100,7 @@ impl Attempts<'_> {
             };
             return Ok(Response { head, body });
         }
+        Err(exchange.failed(Failure::Malformed("more than 32 answers before the answer")))
     }
 }
 
@@ -109,6 +115,7 @@ fn describe(failure: &Failure) -> String {
         Failure::ConnectTimeout => "connect: timed out".to_owned(),
         Failure::Closed => "the instance closed the connection before it answered".to_owned(),
         Failure::Malformed(what) => format!("the instance sent {what}"),
+        Failure::Stalled => "the instance stopped reading the request".to_owned(),
         Failure::FirstByteTimeout => "no first byte in time".to_owned(),
         Failure::TotalTimeout => "no answer in time".to_owned(),
         Failure::Client(error) => format!("request body: {error:?}"),
@@ -123,6 +130,7 @@ fn refusal(failure: &Failure, sent: bool, config: &Config) -> Refusal {
             (Reason::UpstreamFailed, "the instance broke off; whether it acted on the request is not known".to_owned())
         }
         Failure::Closed => (Reason::UpstreamFailed, "the instance broke off".to_owned()),
+        Failure::Stalled => (Reason::UpstreamFailed, "the instance stopped reading the request".to_owned()),
         Failure::Malformed(_) => (Reason::UpstreamFailed, "the instance sent an invalid answer".to_owned()),
         Failure::FirstByteTimeout => (Reason::FirstByteTimeout, format!("no answer began within {:?}", config.timeouts.first_byte)),
         Failure::TotalTimeout => (Reason::TotalTimeout, format!("no answer within {:?}", config.timeouts.total)),

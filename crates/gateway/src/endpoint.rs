@@ -6,6 +6,7 @@ use std::net::SocketAddr;
 use std::path::PathBuf;
 use std::sync::Arc;
 
+use rustix::io::Errno;
 use tokio::net::{TcpStream, UnixStream};
 
 use crate::transport::Transport;
@@ -43,6 +44,12 @@ impl fmt::Display for Address {
             Self::Unix(path) => write!(formatter, "unix:{}", path.display()),
         }
     }
+}
+
+/// Whether it is this process that ran out of something: descriptors, ports, buffers. It says nothing about the instance.
+pub(crate) fn is_our_shortage(error: &io::Error) -> bool {
+    let shortages = [Errno::MFILE, Errno::NFILE, Errno::NOBUFS, Errno::ADDRNOTAVAIL];
+    shortages.iter().any(|shortage| error.raw_os_error() == Some(shortage.raw_os_error()))
 }
 
 impl Address {

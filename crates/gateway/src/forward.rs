@@ -31,6 +31,8 @@ pub(crate) enum Failure {
     /// The instance closed or reset the connection before it answered.
     Closed,
     Malformed(&'static str),
+    /// The instance takes nothing more of the request.
+    Stalled,
     FirstByteTimeout,
     TotalTimeout,
     /// The client's fault, or its leaving: says nothing about the instance.
@@ -61,6 +63,8 @@ pub(crate) struct Exchange {
     total_ends: Option<Instant>,
     waiting: bool,
     over: bool,
+    /// Doing it twice is the same as doing it once.
+    repeatable: bool,
 }
 
 #[derive(Clone, Copy, PartialEq, Eq)]
@@ -105,7 +109,9 @@ impl Exchange {
         if request.framing != Framing::None {
             permit.uploading();
         }
-        connection.alarm.set_after(timeouts.body_idle);
+        if request.framing != Framing::None {
+            connection.alarm.set_after(timeouts.body_idle);
+        }
         Ok(Self {
             bytes_before: connection.wire.out.bytes_total,
             connection: Some(connection),
@@ -120,6 +126,7 @@ impl Exchange {
             total_ends,
             waiting: false,
             over: false,
+            repeatable: request.is_idempotent(),
         })
     }
 
@@ -170,7 +177,8 @@ impl Exchange {
         let output_is_stuck = self.connection.as_ref().is_some_and(|connection| !connection.wire.out.is_empty());
         match self.total_ends {
             Some(end) if end <= Instant::now() => Failure::TotalTimeout,
-            None if !output_is_stuck => Failure::Client(BodyError::Idle),
+            _ if output_is_stuck => Failure::Stalled,
+            None => Failure::Client(BodyError::Idle),
             _ => Failure::FirstByteTimeout,
         }
     }
@@ -181,6 +189,7 @@ impl Exchange {
             return Ok(Said::Interim(head));
         }
         self.reusable = reusable;
+        self.body.forget();
         self.permit.answered(&head);
         if let Some(connection) = &mut self.connection {
             connection.wire.begin_body(head.framing);
@@ -220,7 +229,11 @@ impl Exchange {
             if connection.wire.out.is_empty() {
                 return if self.sending == Sending::Body { Poll::Pending } else { Poll::Ready(Ok(())) };
             }
-            if ready!(connection.wire.poll_flush(cx)).is_err() {
+            let flushed = connection.wire.poll_flush(cx);
+            if !self.repeatable && connection.wire.out.bytes_total > self.bytes_before {
+                self.body.forget();
+            }
+            if ready!(flushed).is_err() {
                 self.sending = Sending::Abandoned;
                 self.reusable = false;
                 connection.wire.out.abandon();
@@ -229,7 +242,7 @@ impl Exchange {
     }
 
     /// Keeps the request's body moving while the answer is on its way.
-    fn poll_send_on(&mut self, cx: &mut Context<'_>) {
+    pub(crate) fn poll_send_on(&mut self, cx: &mut Context<'_>) {
         let progress = |exchange: &Self| exchange.connection.as_ref().map(|connection| (connection.wire.out.bytes_total, exchange.sending));
         let before = progress(self);
         if matches!(self.poll_send(cx), Poll::Ready(Err(_))) {

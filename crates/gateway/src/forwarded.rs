@@ -5,7 +5,7 @@
 use std::net::IpAddr;
 
 use plimsoll_policy::RequestId;
-use plimsoll_policy::forwarded::TrustedProxies;
+use plimsoll_policy::forwarded::{TrustedProxies, proto_of_forwarded};
 
 use crate::message::{Headers, Name};
 use crate::peer::Peer;
@@ -24,9 +24,16 @@ impl Hop {
         if !peer.is_trusted {
             return Self { peer, client: peer.address, request_id: RequestId::generate() };
         }
-        let client = trusted.client(peer.address, headers.all(Name::XForwardedFor));
+        let client = match headers.first(Name::XForwardedFor) {
+            Some(_) => trusted.client(peer.address, headers.all(Name::XForwardedFor)),
+            None => trusted.client_from_forwarded(peer.address, headers.all(Name::Forwarded)),
+        };
         let request_id = headers.first(Name::XRequestId).and_then(RequestId::parse).unwrap_or_else(RequestId::generate);
         Self { peer, client, request_id }
+    }
+
+    pub(crate) fn peer_is_trusted(&self) -> bool {
+        self.peer.is_trusted
     }
 
     /// Appends the lines for the next hop.
@@ -36,8 +43,15 @@ impl Hop {
         put(b"x-forwarded-for: ");
         list(&mut put, self.given(headers, Name::XForwardedFor));
         put(self.peer.text());
+        put(b"\r\nx-real-ip: ");
+        if self.client == self.peer.address {
+            put(self.peer.text());
+        } else {
+            put(self.client.to_string().as_bytes());
+        }
         put(b"\r\nx-forwarded-proto: ");
-        put(given(Name::XForwardedProto).unwrap_or(b"http"));
+        let scheme = given(Name::XForwardedProto).or_else(|| proto_of_forwarded(self.given(headers, Name::Forwarded)));
+        put(scheme.unwrap_or(b"http"));
         put(b"\r\nx-forwarded-host: ");
         put(given(Name::XForwardedHost).unwrap_or(host));
         put(b"\r\nforwarded: ");
@@ -56,7 +70,7 @@ impl Hop {
     }
 
     /// What came in, as far as it is believed.
-    fn given<'a>(&self, headers: &'a Headers, name: Name) -> impl Iterator<Item = &'a [u8]> {
+    fn given<'a>(&self, headers: &'a Headers, name: Name) -> impl DoubleEndedIterator<Item = &'a [u8]> {
         let believed = self.peer.is_trusted;
         headers.all(name).filter(move |_| believed)
     }
@@ -104,6 +118,12 @@ mod tests {
         assert!(text.contains("x-forwarded-for: 6.6.6.6, 10.0.0.9\r\n"), "{text}");
         assert!(text.contains("x-forwarded-proto: https\r\n"), "{text}");
         assert!(text.contains("forwarded: for=6.6.6.6, for=10.0.0.9;host=\"shop.example\";proto=http\r\n"), "{text}");
+    }
+
+    #[test]
+    fn a_trusted_proxy_may_say_it_the_standard_way_only() {
+        let text = written("10.0.0.0/8", &[("Forwarded", "for=198.51.100.7;proto=https")]);
+        assert!(text.contains("x-forwarded-proto: https\r\n") && text.contains("x-real-ip: 198.51.100.7\r\n"), "{text}");
     }
 
     #[test]

@@ -13,7 +13,7 @@ use tokio::task::JoinSet;
 use tokio::time::timeout;
 
 use crate::config::{Config, UpstreamConfig};
-use crate::drain::Drain;
+use crate::drain::Order;
 use crate::endpoint::Endpoint;
 use crate::listen;
 use crate::probe::{self, OnHealth};
@@ -67,11 +67,11 @@ impl Gateway {
                 upstream
             })
             .collect();
-        let (drain, draining) = Drain::new();
+        let (drain, order) = Order::new();
         let edge = Arc::new(EdgeStats::default());
         let drain_time = config.timeouts.drain;
         let shared =
-            Shared { config: Arc::new(config), routes, upstreams: Arc::clone(&upstreams), edge: Arc::clone(&edge), drain: draining };
+            Shared { config: Arc::new(config), routes, upstreams: Arc::clone(&upstreams), edge: Arc::clone(&edge), order };
         let (running, ended) = watch::channel(());
         for (number, listener) in listeners.into_iter().enumerate() {
             start_worker(number, shared.clone(), listener, running.clone()).map_err(Error::Worker)?;

@@ -7,6 +7,7 @@ use std::cell::RefCell;
 use std::future::poll_fn;
 use std::rc::Rc;
 use std::task::{Context, Poll, ready};
+use std::time::Duration;
 
 use bytes::{Bytes, BytesMut};
 use h2::server::SendResponse;
@@ -31,12 +32,16 @@ const STREAMS_MAX: u32 = 128;
 const STREAM_WINDOW_BYTES: u32 = 256 * 1024;
 const CONNECTION_WINDOW_BYTES: u32 = 1024 * 1024;
 const SEND_BUFFER_BYTES: usize = 256 * 1024;
+/// How long a client has to close an idle connection after it was told to.
+const GOODBYE: Duration = Duration::from_secs(1);
+/// The library answers a larger head by itself, without a word why; what lies between is refused by us.
+const HEAD_CEILING: usize = 4;
 
 pub(crate) async fn serve(worker: Rc<Worker>, transport: Transport, prefix: BytesMut, peer: Peer) {
     let mut builder = h2::server::Builder::new();
     builder
         .max_concurrent_streams(STREAMS_MAX)
-        .max_header_list_size(worker.config.limits.head_bytes_max as u32)
+        .max_header_list_size((HEAD_CEILING * worker.config.limits.head_bytes_max) as u32)
         .initial_window_size(STREAM_WINDOW_BYTES)
         .initial_connection_window_size(CONNECTION_WINDOW_BYTES)
         .max_send_buffer_size(SEND_BUFFER_BYTES);
@@ -56,13 +61,18 @@ pub(crate) async fn serve(worker: Rc<Worker>, transport: Transport, prefix: Byte
             () = &mut drained, if !stopping => {
                 stopping = true;
                 connection.graceful_shutdown();
+                idle_ends = Instant::now() + GOODBYE;
             }
-            () = sleep_until(idle_ends), if !stopping => {
-                idle_ends = Instant::now() + worker.config.timeouts.idle;
+            () = sleep_until(idle_ends) => {
+                // A client that answers no GOAWAY, or takes none of its last bytes, is not waited for.
+                if stopping && streams.is_empty() {
+                    return;
+                }
                 if streams.is_empty() {
                     stopping = true;
                     connection.graceful_shutdown();
                 }
+                idle_ends = Instant::now() + if stopping { GOODBYE } else { worker.config.timeouts.idle };
             }
         }
     }
@@ -71,6 +81,7 @@ pub(crate) async fn serve(worker: Rc<Worker>, transport: Transport, prefix: Byte
 async fn stream(worker: Rc<Worker>, request: http::Request<RecvStream>, respond: SendResponse<Bytes>, peer: Peer) {
     let interim = Interim::Http2(RefCell::new(respond));
     let is_head = request.method() == http::Method::HEAD;
+    let (method, target) = (request.method().clone(), Bytes::copy_from_slice(request.uri().path().as_bytes()));
     let (response, mut journey) = match translate::request(request, &worker.config.limits) {
         Ok(mut request) => {
             let answered = tokio::select! {
@@ -82,7 +93,7 @@ async fn stream(worker: Rc<Worker>, request: http::Request<RecvStream>, respond:
         }
         Err(refusal) => {
             let hop = Hop::new(peer, &Headers::default(), &worker.config.trusted_proxies);
-            let mut journey = Journey::begin(&worker.edge, worker.config.access_log, hop, http::Method::default(), Bytes::new());
+            let mut journey = Journey::begin(&worker.edge, worker.config.access_log, hop, method, target);
             journey.refused(&refusal);
             (Response::refusal(&refusal, hop.request_id.as_str()), journey)
         }
@@ -124,7 +135,7 @@ struct Sender {
     stream: SendStream<Bytes>,
     alarm: Alarm,
     pending: Bytes,
-    write_idle: std::time::Duration,
+    write_idle: Duration,
 }
 
 impl Sender {
@@ -155,7 +166,7 @@ impl Sender {
         }
     }
 
-    fn poll_send_pending(&mut self, cx: &mut Context<'_>, body: &ResponseBody, journey: &mut Journey) -> Poll<Result<(), ()>> {
+    fn poll_send_pending(&mut self, cx: &mut Context<'_>, body: &mut ResponseBody, journey: &mut Journey) -> Poll<Result<(), ()>> {
         match self.stream.poll_capacity(cx) {
             Poll::Ready(Some(Ok(capacity))) => {
                 self.alarm.off();
@@ -166,6 +177,7 @@ impl Sender {
             }
             Poll::Ready(_) => Poll::Ready(Err(())),
             Poll::Pending => {
+                body.keep_sending(cx);
                 if !self.alarm.is_set() {
                     self.alarm.set_after(self.write_idle);
                 }

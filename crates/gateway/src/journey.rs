@@ -64,8 +64,10 @@ impl Journey {
         self.edge.retries.fetch_add(1, Relaxed);
     }
 
+    /// The head of the answer is here. What follows may be a stream of hours: latency is measured now.
     pub(crate) fn answered(&mut self, status: StatusCode) {
         self.status = Some(status);
+        self.edge.latency.record(self.started.elapsed());
     }
 
     pub(crate) fn refused(&mut self, refusal: &Refusal) {
@@ -74,6 +76,7 @@ impl Journey {
         }
         self.status = Some(refusal.status());
         self.refused_by = Some(refusal.reason);
+        self.edge.latency.record(self.started.elapsed());
         self.edge.count_refusal(refusal.reason);
     }
 
@@ -130,7 +133,6 @@ impl Drop for Journey {
         self.edge.in_flight.fetch_sub(1, Relaxed);
         if let Some(status) = self.status {
             self.edge.responses.count(status);
-            self.edge.latency.record(self.started.elapsed());
         }
         if !self.complete {
             self.edge.client_gone.fetch_add(1, Relaxed);

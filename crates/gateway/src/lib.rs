@@ -17,6 +17,7 @@ mod attempt;
 pub mod balance;
 mod clock;
 pub mod config;
+mod date;
 mod drain;
 mod endpoint;
 mod forward;

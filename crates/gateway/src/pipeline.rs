@@ -45,7 +45,7 @@ pub(crate) async fn run(worker: &Worker, peer: Peer, request: &mut Request, inte
 async fn steps(worker: &Worker, request: &mut Request, interim: &Interim, journey: &mut Journey) -> Result<Response, Refusal> {
     if request.method == Method::CONNECT || request.method == Method::TRACE {
         let detail = format!("{} is not served here", request.method);
-        return Err(Refusal::new(Reason::MethodNotAllowed, detail));
+        return Err(Refusal::new(Reason::NotImplemented, detail));
     }
     let limits = &worker.config.limits;
     if let Framing::Length(length) = request.framing

@@ -10,7 +10,7 @@ use tokio::task::JoinSet;
 use tokio::time::{sleep, timeout};
 
 use crate::config::Probe;
-use crate::endpoint::Endpoint;
+use crate::endpoint::{Endpoint, is_our_shortage};
 use crate::http1::Wire;
 use crate::http1::head::parse_response;
 use crate::message::Frame;
@@ -49,7 +49,7 @@ pub(crate) async fn run(upstream: Arc<Upstream>, mut endpoints: tokio::sync::wat
 
 async fn probe(upstream: Arc<Upstream>, member: Arc<Member>, on_health: OnHealth) {
     let config = &upstream.config.probe;
-    let (mut passed, mut failed) = (0_u32, 0_u32);
+    let (mut passed, mut failed, mut why) = (0_u32, 0_u32, "");
     while upstream.has_member(member.slot) {
         if member.is_draining() {
             sleep(config.interval).await;
@@ -57,9 +57,10 @@ async fn probe(upstream: Arc<Upstream>, member: Arc<Member>, on_health: OnHealth
         }
         match ask(&member, config).await {
             Ok(()) => (passed, failed) = (passed.saturating_add(1), 0),
-            Err(why) => {
+            Err(NotReady::Unknown) => {}
+            Err(NotReady::Because(reason)) => {
                 (passed, failed) = (0, failed.saturating_add(1));
-                tracing::debug!(instance.id = &*member.endpoint.id, why, "probe failed");
+                why = reason;
             }
         }
         let before = member.health();
@@ -68,10 +69,11 @@ async fn probe(upstream: Arc<Upstream>, member: Arc<Member>, on_health: OnHealth
             Health::Up if failed >= config.unhealthy_after => Health::Down,
             unchanged => unchanged,
         };
-        if after != before || passed == 1 {
+        if after != before || passed > 0 {
             member.set_health(after);
         }
         if after != before {
+            tell(&member.endpoint, before, after, why);
             upstream.refresh();
             on_health(&member.endpoint, after == Health::Up);
         }
@@ -81,12 +83,33 @@ async fn probe(upstream: Arc<Upstream>, member: Arc<Member>, on_health: OnHealth
     }
 }
 
-async fn ask(member: &Member, config: &Probe) -> Result<(), &'static str> {
-    timeout(config.timeout, ask_once(member, config)).await.unwrap_or(Err("no answer in time"))
+fn tell(endpoint: &Endpoint, before: Health, after: Health, why: &str) {
+    match after {
+        Health::Down => tracing::warn!(instance.id = &*endpoint.id, why, "instance unhealthy: it gets no more traffic"),
+        Health::Up if before == Health::Down => tracing::info!(instance.id = &*endpoint.id, "instance healthy again"),
+        _ => {}
+    }
 }
 
-async fn ask_once(member: &Member, config: &Probe) -> Result<(), &'static str> {
-    let transport = member.endpoint.address.connect().await.map_err(|_| "cannot connect")?;
+enum NotReady {
+    Because(&'static str),
+    /// It could not be asked for want of something on our side: the last answer stands.
+    Unknown,
+}
+
+impl From<&'static str> for NotReady {
+    fn from(reason: &'static str) -> Self {
+        Self::Because(reason)
+    }
+}
+
+async fn ask(member: &Member, config: &Probe) -> Result<(), NotReady> {
+    timeout(config.timeout, ask_once(member, config)).await.unwrap_or(Err(NotReady::Because("no answer in time")))
+}
+
+async fn ask_once(member: &Member, config: &Probe) -> Result<(), NotReady> {
+    let connecting = member.endpoint.address.connect().await;
+    let transport = connecting.map_err(|error| if is_our_shortage(&error) { NotReady::Unknown } else { "cannot connect".into() })?;
     let Some(path) = &config.path else { return Ok(()) };
     let mut wire = Wire::new(transport, BytesMut::new());
     let request = format!("GET {path} HTTP/1.1\r\nhost: localhost\r\nuser-agent: plimsoll-probe\r\nconnection: close\r\n\r\n");
@@ -102,5 +125,5 @@ async fn ask_once(member: &Member, config: &Probe) -> Result<(), &'static str> {
             bytes_left = bytes_left.checked_sub(data.len()).ok_or("its answer does not end")?;
         }
     }
-    if head.status.is_success() { Ok(()) } else { Err("the status is not 2xx") }
+    if head.status.is_success() { Ok(()) } else { Err("the status is not 2xx".into()) }
 }

@@ -11,7 +11,7 @@ use std::time::Duration;
 use arc_swap::ArcSwap;
 use plimsoll_policy::{Reason, Refusal};
 use tokio::sync::Notify;
-use tokio::time::{Instant, timeout_at};
+use tokio::time::{Instant, timeout, timeout_at};
 
 pub(crate) use member::{Health, Member, MemberStats, Permit};
 
@@ -24,6 +24,9 @@ use crate::outlier::Eligibility;
 
 /// How long a request waits when there is no instance at all: long enough for a restart, short enough for a person.
 const WAIT_FOR_INSTANCE: Duration = Duration::from_secs(5);
+
+/// How long before an attempt at an instance that has just failed: time enough to learn that it is gone.
+const PAUSE_BEFORE_SAME: Duration = Duration::from_millis(100);
 
 /// No number is used twice, so a connection to a member that is gone can never be taken for one to its successor.
 static NEXT_SLOT: AtomicU64 = AtomicU64::new(0);
@@ -90,11 +93,15 @@ impl Upstream {
         if let Some(permit) = self.pick(tried, key) {
             return Ok(permit);
         }
+        if !tried.is_empty() {
+            // Everybody was tried a moment ago. A little later they may be well again, or be known to be gone.
+            let _ = timeout(PAUSE_BEFORE_SAME, self.changed.notified()).await;
+        }
         let wait_ends = Instant::now() + WAIT_FOR_INSTANCE;
         let wait_ends = total_ends.map_or(wait_ends, |end| end.min(wait_ends));
         loop {
             let changed = self.changed.notified();
-            if let Some(permit) = self.pick(tried, key) {
+            if let Some(permit) = self.pick(tried, key).or_else(|| self.pick(&[], key)) {
                 return Ok(permit);
             }
             if timeout_at(wait_ends, changed).await.is_err() {
@@ -110,11 +117,7 @@ impl Upstream {
         let now = now_ns();
         let eligibility = Eligibility::of(members.iter().map(|member| member.is_good(now)), self.config.ejection.panic_threshold);
         let may = |index: usize| eligibility.admits(members[index].is_good(now)) && !tried.contains(&members[index].slot);
-        let chosen = member::with_rng(|rng| {
-            let first_choice = roster.balancer.pick(may, key, now, rng);
-            // Everybody good was tried: a second attempt at the same instance, on a new connection, beats giving up.
-            first_choice.or_else(|| roster.balancer.pick(|index| eligibility.admits(members[index].is_good(now)), key, now, rng))
-        })?;
+        let chosen = member::with_rng(|rng| roster.balancer.pick(may, key, now, rng))?;
         Some(Permit::new(Arc::clone(&members[chosen]), now))
     }
 

@@ -10,12 +10,13 @@ use std::sync::atomic::Ordering::Relaxed;
 use std::time::Duration;
 
 use bytes::BytesMut;
+use plimsoll_policy::Reason;
 use tokio::net::{TcpListener, TcpStream};
-use tokio::time::{interval, sleep, timeout};
+use tokio::time::{Instant, interval, sleep, timeout};
 use tokio_util::task::TaskTracker;
 
 use crate::config::Config;
-use crate::drain::Drain;
+use crate::drain::{Drain, Order};
 use crate::http1::Wire;
 use crate::http1::server::Server;
 use crate::http2;
@@ -26,6 +27,11 @@ use crate::stats::EdgeStats;
 use crate::transport::Transport;
 use crate::upstream::Upstream;
 
+/// Connections beyond the cap that are told so at a time; further ones are closed without a word.
+const TURNED_AWAY_MAX: u64 = 256;
+const ACCEPT_PAUSE: Duration = Duration::from_millis(50);
+const ACCEPT_WARNING_EVERY: Duration = Duration::from_secs(10);
+
 /// What all workers share.
 #[derive(Clone)]
 pub(crate) struct Shared {
@@ -33,7 +39,7 @@ pub(crate) struct Shared {
     pub(crate) routes: Arc<Routes>,
     pub(crate) upstreams: Arc<[Arc<Upstream>]>,
     pub(crate) edge: Arc<EdgeStats>,
-    pub(crate) drain: Drain,
+    pub(crate) order: Order,
 }
 
 /// What the connections of one worker share.
@@ -48,33 +54,32 @@ pub(crate) struct Worker {
 
 /// Serves connections until the gateway drains; returns when the last one is done, or the drain has taken too long.
 pub(crate) async fn run(shared: Shared, listener: std::net::TcpListener) -> io::Result<()> {
+    let last_look = listener.try_clone()?;
     let listener = TcpListener::from_std(listener)?;
-    let Shared { config, routes, upstreams, edge, drain } = shared;
+    let Shared { config, routes, upstreams, edge, order } = shared;
     let pool = Pool::new(config.limits.upstream_idle_per_instance_max);
-    let worker = Rc::new(Worker { config, routes, upstreams, edge, drain, pool });
+    let worker = Rc::new(Worker { config, routes, upstreams, edge, drain: Drain::default(), pool });
     let connections = TaskTracker::new();
     tokio::select! {
         () = accept(&worker, &listener, &connections) => {}
         () = sweep(&worker) => {}
-        () = worker.drain.clone().wait() => {}
+        () = order.wait() => {}
     }
+    worker.drain.set();
     // What the kernel has already accepted for this listener would be reset by closing it.
-    while let Some(Ok((stream, address))) = now(listener.accept()).await {
-        connections.spawn_local(serve(Rc::clone(&worker), stream, address));
+    while let Ok((stream, address)) = last_look.accept() {
+        stream.set_nonblocking(true)?;
+        connections.spawn_local(serve(Rc::clone(&worker), TcpStream::from_std(stream)?, address));
     }
-    drop(listener);
+    drop((listener, last_look));
     connections.close();
     let _ = timeout(worker.config.timeouts.drain, connections.wait()).await;
     worker.pool.clear();
     Ok(())
 }
 
-/// The result of a future that is ready at once.
-async fn now<T>(future: impl Future<Output = T>) -> Option<T> {
-    timeout(Duration::ZERO, future).await.ok()
-}
-
 async fn accept(worker: &Rc<Worker>, listener: &TcpListener, connections: &TaskTracker) {
+    let mut quiet_until = Instant::now();
     loop {
         match listener.accept().await {
             Ok((stream, address)) => {
@@ -82,8 +87,11 @@ async fn accept(worker: &Rc<Worker>, listener: &TcpListener, connections: &TaskT
             }
             // Out of file descriptors, or the peer left in the queue: neither is cured by trying again at once.
             Err(error) => {
-                tracing::warn!(%error, "cannot accept a connection; is the limit on open files too low? (ulimit -n)");
-                sleep(Duration::from_millis(50)).await;
+                if Instant::now() >= quiet_until {
+                    tracing::warn!(%error, "cannot accept a connection; is the limit on open files too low? (ulimit -n)");
+                    quiet_until = Instant::now() + ACCEPT_WARNING_EVERY;
+                }
+                sleep(ACCEPT_PAUSE).await;
             }
         }
     }
@@ -106,7 +114,11 @@ async fn serve(worker: Rc<Worker>, stream: TcpStream, address: SocketAddr) {
     let _ = stream.set_nodelay(true);
     let mut transport = Transport::from(stream);
     let peer = Peer::new(address.ip(), &worker.config.trusted_proxies);
-    if open > worker.config.limits.connections_max as u64 {
+    let connections_max = worker.config.limits.connections_max as u64;
+    if open > connections_max + TURNED_AWAY_MAX {
+        return;
+    }
+    if open > connections_max {
         // It takes no place while it is being told, or those turned away would keep out others.
         drop(closed);
         return Server::new(worker, Wire::new(transport, BytesMut::new()), peer).turn_away().await;
@@ -122,6 +134,11 @@ struct Closed(Arc<EdgeStats>);
 
 impl Drop for Closed {
     fn drop(&mut self) {
+        if std::thread::panicking() {
+            // A bug, and this connection's end; the others go on.
+            self.0.count_refusal(Reason::Internal);
+            tracing::error!("a connection's task panicked");
+        }
         self.0.connections.fetch_sub(1, Relaxed);
     }
 }

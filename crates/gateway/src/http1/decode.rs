@@ -3,15 +3,12 @@
 use bytes::{Buf, Bytes, BytesMut};
 use http::{HeaderMap, HeaderName, HeaderValue};
 
-use crate::message::{Frame, Framing};
+use crate::message::{Frame, Framing, Name};
 
 /// A chunk-size line with its extensions may be this long.
 const SIZE_LINE_BYTES_MAX: usize = 256;
 const TRAILER_BYTES_MAX: usize = 8 * 1024;
 const TRAILER_FIELDS_MAX: usize = 32;
-
-/// Fields that frame or route a message must not come after it (RFC 9110, section 6.5.1).
-pub(crate) const NEVER_TRAILERS: [&str; 6] = ["connection", "content-length", "host", "te", "trailer", "transfer-encoding"];
 
 /// Takes one body off the front of a buffer.
 #[derive(Debug)]
@@ -177,11 +174,26 @@ fn trailers(buffer: &mut BytesMut) -> Result<Option<HeaderMap>, &'static str> {
     for field in fields {
         let name = HeaderName::from_bytes(field.name.as_bytes()).map_err(|_| "a trailer has no valid name")?;
         let value = HeaderValue::from_bytes(field.value).map_err(|_| "a trailer has no valid value")?;
-        if !NEVER_TRAILERS.contains(&name.as_str()) {
-            trailers.append(name, value);
-        }
+        trailers.append(name, value);
     }
+    remove_forbidden_trailers(&mut trailers);
     Ok(Some(trailers))
+}
+
+/// Fields that frame, route or authenticate a message must not come after it (RFC 9110, section 6.5.1): a server that merges trailers into
+/// headers would believe them.
+pub(crate) fn remove_forbidden_trailers(trailers: &mut HeaderMap) {
+    let forbidden = |name: &HeaderName| {
+        let known = Name::of(name.as_str().as_bytes());
+        known.is_hop_by_hop()
+            || known.is_rewritten()
+            || matches!(known, Name::Cookie | Name::XForwardedOther)
+            || matches!(name.as_str(), "authorization" | "trailer" | "set-cookie")
+    };
+    let names: Vec<_> = trailers.keys().filter(|name| forbidden(name)).cloned().collect();
+    for name in names {
+        trailers.remove(name);
+    }
 }
 
 #[cfg(test)]

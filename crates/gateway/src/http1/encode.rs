@@ -4,6 +4,7 @@ use bytes::Bytes;
 use http::{HeaderMap, StatusCode};
 
 use super::wire::Out;
+use crate::date;
 use crate::forwarded::Hop;
 use crate::message::{Framing, Name, Request, ResponseHead};
 
@@ -35,7 +36,7 @@ pub(crate) fn request_head(front: &mut Vec<u8>, request: &Request, hop: &Hop) {
     front.extend_from_slice(b" HTTP/1.1\r\n");
     field(front, b"host", &request.host);
     for (known, name, value) in request.headers.end_to_end() {
-        if !known.is_rewritten() {
+        if !known.is_rewritten() && (known != Name::XForwardedOther || hop.peer_is_trusted()) {
             field(front, name, value);
         }
     }
@@ -77,6 +78,9 @@ pub(crate) fn response_head(front: &mut Vec<u8>, head: &ResponseHead, request_id
         framing => framing,
     };
     framing_field(front, framing);
+    if head.headers.first(Name::Date).is_none() {
+        date::with_now(|now| field(front, b"date", now));
+    }
     field(front, b"x-request-id", request_id.as_bytes());
     if switching {
         front.extend_from_slice(b"connection: upgrade\r\n");

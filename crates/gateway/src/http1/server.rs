@@ -38,6 +38,11 @@ pub(crate) struct Server {
     drained: Pin<Box<dyn Future<Output = ()>>>,
 }
 
+/// The method of a request that could not be read.
+fn unknown() -> Method {
+    Method::from_bytes(b"-").expect("a hyphen is a token")
+}
+
 /// What follows an answer.
 enum Next {
     Request,
@@ -119,7 +124,7 @@ impl Server {
     /// Answers what could not even be read as a request, and closes: where the next request would begin is anybody's guess.
     async fn refuse(&mut self, refusal: &Refusal) -> Result<Next, Gone> {
         let hop = Hop::new(self.peer, &Headers::default(), &self.worker.config.trusted_proxies);
-        let mut journey = Journey::begin(&self.worker.edge, self.worker.config.access_log, hop, Method::default(), bytes::Bytes::new());
+        let mut journey = Journey::begin(&self.worker.edge, self.worker.config.access_log, hop, unknown(), bytes::Bytes::new());
         journey.refused(refusal);
         let response = Response::refusal(refusal, hop.request_id.as_str());
         let client = Client { is_http10: false, is_head: false, keep_alive: false };
@@ -231,6 +236,8 @@ impl Server {
                 Poll::Ready(Ok(())) => self.alarm.off(),
                 Poll::Ready(Err(_)) => return Poll::Ready(Err(Gone)),
                 Poll::Pending => {
+                    drop(wire);
+                    body.keep_sending(cx);
                     if !self.alarm.is_set() {
                         self.alarm.set_after(self.worker.config.timeouts.write_idle);
                     }

@@ -4,10 +4,11 @@ use std::future::poll_fn;
 use std::io::{self, IoSlice};
 use std::pin::Pin;
 use std::task::{Context, Poll};
+use std::time::Duration;
 
 use bytes::{Buf, BytesMut};
 use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
-use tokio::time::timeout;
+use tokio::time::{sleep, timeout};
 use tokio_util::io::poll_read_buf;
 
 use crate::transport::Transport;
@@ -15,6 +16,8 @@ use crate::worker::Worker;
 
 /// What every HTTP/2 client sends first (RFC 9113, section 3.4).
 const PREFACE: &[u8] = b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n";
+
+const FIRST_BYTE_GRACE: Duration = Duration::from_millis(200);
 
 pub(crate) enum Sniffed {
     Http1(BytesMut),
@@ -39,13 +42,19 @@ pub(crate) async fn sniff(transport: &mut Transport, worker: &Worker) -> Sniffed
     let told = tokio::select! {
         biased;
         told = told => told.ok().flatten(),
-        () = worker.drain.clone().wait() => None,
+        () = goodbye(worker) => None,
     };
     match told {
         Some(true) => Sniffed::Http2(buffer),
         Some(false) => Sniffed::Http1(buffer),
         None => Sniffed::Gone,
     }
+}
+
+/// A connection that is new when the drain begins may have a request on its way.
+async fn goodbye(worker: &Worker) {
+    worker.drain.clone().wait().await;
+    sleep(FIRST_BYTE_GRACE).await;
 }
 
 /// A transport whose first bytes were already read.

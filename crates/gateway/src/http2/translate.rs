@@ -2,11 +2,12 @@
 
 use bytes::{Bytes, BytesMut};
 use h2::RecvStream;
-use http::header::{CONTENT_LENGTH, COOKIE, HOST};
+use http::header::{CONTENT_LENGTH, COOKIE, DATE, HOST};
 use http::{HeaderMap, HeaderName, HeaderValue, Method, StatusCode};
 use plimsoll_policy::{Reason, Refusal};
 
 use crate::config::Limits;
+use crate::date;
 use crate::http1::head::{is_host, is_origin_form};
 use crate::message::{Framing, Headers, Name, Request, RequestBody, ResponseHead};
 
@@ -31,8 +32,12 @@ pub(super) fn request(request: http::Request<RecvStream>, limits: &Limits) -> Re
     if parts.method != Method::CONNECT && !is_origin_form(&parts.method, target.as_bytes()) {
         return Err(malformed(":path must be a path from the root"));
     }
-    let framing = framing(&parts.headers, &stream).ok_or_else(|| malformed("Content-Length is not a number of bytes"))?;
-    let body = if framing == Framing::None { RequestBody::empty() } else { RequestBody::http2(stream, limits.body_bytes_max) };
+    let framing = framing(&parts.method, &parts.headers, &stream).ok_or_else(|| malformed("Content-Length is not a number of bytes"))?;
+    let body = if matches!(framing, Framing::None | Framing::Length(0)) {
+        RequestBody::empty()
+    } else {
+        RequestBody::http2(stream, limits.body_bytes_max)
+    };
     Ok(Request {
         method: parts.method,
         target: Bytes::copy_from_slice(target.as_bytes()),
@@ -44,11 +49,16 @@ pub(super) fn request(request: http::Request<RecvStream>, limits: &Limits) -> Re
     })
 }
 
-/// The limits that HTTP/1.1 enforces while it parses. The size of the whole head is kept by the `h2` crate.
+/// The limits that HTTP/1.1 enforces while it parses.
 fn within(limits: &Limits, target: &str, headers: &HeaderMap) -> Result<(), Refusal> {
     if target.len() > limits.target_bytes_max {
         let detail = format!("a request target may have {} bytes", limits.target_bytes_max);
         return Err(Refusal::new(Reason::TargetTooLong, detail));
+    }
+    let bytes = headers.iter().fold(target.len(), |sum, (name, value)| sum + name.as_str().len() + value.len() + 4);
+    if bytes > limits.head_bytes_max {
+        let detail = format!("a request head may have {} bytes", limits.head_bytes_max);
+        return Err(Refusal::new(Reason::HeadTooLarge, detail));
     }
     if headers.len() > limits.headers_max {
         let detail = format!("a request may have {} header fields", limits.headers_max);
@@ -57,9 +67,11 @@ fn within(limits: &Limits, target: &str, headers: &HeaderMap) -> Result<(), Refu
     Ok(())
 }
 
-fn framing(headers: &HeaderMap, stream: &RecvStream) -> Option<Framing> {
+fn framing(method: &Method, headers: &HeaderMap, stream: &RecvStream) -> Option<Framing> {
     if stream.is_end_stream() {
-        return Some(Framing::None);
+        // Said aloud where a body is usual: some servers answer 411 otherwise.
+        let usual = matches!(*method, Method::POST | Method::PUT | Method::PATCH);
+        return Some(if usual { Framing::Length(0) } else { Framing::None });
     }
     match headers.get(CONTENT_LENGTH) {
         Some(length) => length.to_str().ok()?.parse().ok().map(Framing::Length),
@@ -98,6 +110,9 @@ pub(super) fn response(head: &ResponseHead, is_head: bool, request_id: &str) -> 
     }
     if let Framing::Length(length) = head.framing {
         headers.insert(CONTENT_LENGTH, length.into());
+    }
+    if !headers.contains_key(DATE) {
+        headers.insert(DATE, date::with_now(|now| HeaderValue::from_bytes(now)).expect("a date is ASCII"));
     }
     if let Ok(id) = HeaderValue::from_str(request_id) {
         headers.insert("x-request-id", id);

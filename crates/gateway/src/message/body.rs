@@ -4,11 +4,11 @@ use std::cell::RefCell;
 use std::rc::Rc;
 use std::task::{Context, Poll, ready};
 
-use bytes::Bytes;
+use bytes::{Bytes, BytesMut};
 use http::HeaderMap;
 
 use crate::forward::Exchange;
-use crate::http1::decode::NEVER_TRAILERS;
+use crate::http1::decode::remove_forbidden_trailers;
 use crate::http1::{Wire, WireError};
 
 pub(crate) enum Frame {
@@ -40,11 +40,12 @@ enum Source {
     Http2(h2::RecvStream),
 }
 
-/// The frames taken so far, kept while they fit: an idempotent request may have to be sent again.
+/// What was taken so far, kept while it fits: the request may have to be sent again.
 struct Replay {
-    taken: Vec<Bytes>,
-    bytes_left: usize,
-    next: usize,
+    taken: BytesMut,
+    bytes_max: usize,
+    /// What is to be given out again before the source is asked.
+    again: Option<Bytes>,
 }
 
 impl RequestBody {
@@ -66,14 +67,19 @@ impl RequestBody {
 
     /// From now on keeps what is taken, up to `bytes_max`, so that [`Self::rewind`] can succeed.
     pub(crate) fn keep_for_replay(&mut self, bytes_max: usize) {
-        self.replay = Some(Replay { taken: Vec::new(), bytes_left: bytes_max, next: 0 });
+        self.replay = Some(Replay { taken: BytesMut::new(), bytes_max, again: None });
+    }
+
+    /// It will not be sent again.
+    pub(crate) fn forget(&mut self) {
+        self.replay = None;
     }
 
     /// Starts over from the first frame; false if more was taken than could be kept.
     pub(crate) fn rewind(&mut self) -> bool {
         match &mut self.replay {
             Some(replay) => {
-                replay.next = 0;
+                replay.again = (!replay.taken.is_empty()).then(|| Bytes::copy_from_slice(&replay.taken));
                 true
             }
             None => self.bytes_seen == 0,
@@ -82,10 +88,9 @@ impl RequestBody {
 
     pub(crate) fn poll_frame(&mut self, cx: &mut Context<'_>) -> Poll<Option<Result<Frame, BodyError>>> {
         if let Some(replay) = &mut self.replay
-            && let Some(bytes) = replay.taken.get(replay.next)
+            && let Some(bytes) = replay.again.take()
         {
-            replay.next += 1;
-            return Poll::Ready(Some(Ok(Frame::Data(bytes.clone()))));
+            return Poll::Ready(Some(Ok(Frame::Data(bytes))));
         }
         let frame = ready!(self.source.poll_frame(cx));
         if let Some(Ok(Frame::Data(bytes))) = &frame {
@@ -102,13 +107,11 @@ impl RequestBody {
 
     fn remember(&mut self, bytes: &Bytes) {
         let Some(replay) = &mut self.replay else { return };
-        if bytes.len() > replay.bytes_left {
+        if replay.taken.len() + bytes.len() > replay.bytes_max {
             self.replay = None;
             return;
         }
-        replay.bytes_left -= bytes.len();
-        replay.taken.push(bytes.clone());
-        replay.next = replay.taken.len();
+        replay.taken.extend_from_slice(bytes);
     }
 }
 
@@ -141,9 +144,7 @@ fn poll_http2(stream: &mut h2::RecvStream, cx: &mut Context<'_>) -> Poll<Option<
     }
     match ready!(stream.poll_trailers(cx)) {
         Ok(Some(mut trailers)) => {
-            for name in NEVER_TRAILERS {
-                trailers.remove(name);
-            }
+            remove_forbidden_trailers(&mut trailers);
             Poll::Ready(Some(Ok(Frame::Trailers(trailers))))
         }
         Ok(None) => Poll::Ready(None),
@@ -166,6 +167,13 @@ impl ResponseBody {
             Self::Empty => true,
             Self::Full(_) => false,
             Self::Exchange(exchange) => exchange.is_over(),
+        }
+    }
+
+    /// Keeps the request's body moving while the client does not take the answer.
+    pub(crate) fn keep_sending(&mut self, cx: &mut Context<'_>) {
+        if let Self::Exchange(exchange) = self {
+            exchange.poll_send_on(cx);
         }
     }
 

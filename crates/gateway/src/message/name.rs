@@ -7,6 +7,7 @@ pub(crate) enum Name {
     Connection,
     ContentLength,
     Cookie,
+    Date,
     Forwarded,
     Host,
     KeepAlive,
@@ -18,10 +19,13 @@ pub(crate) enum Name {
     Via,
     XForwardedFor,
     XForwardedHost,
-    XForwardedPort,
+    /// What else begins with `X-Forwarded-`.
+    XForwardedOther,
     XForwardedProto,
     XRealIp,
     XRequestId,
+    /// A name of the edge's own with `_` for `-`: CGI and WSGI cannot tell the two apart.
+    Shadow,
     Other,
 }
 
@@ -33,6 +37,7 @@ impl Name {
             2 if is("te") => Self::Te,
             3 if is("via") => Self::Via,
             4 if is("host") => Self::Host,
+            4 if is("date") => Self::Date,
             6 if is("cookie") => Self::Cookie,
             7 if is("upgrade") => Self::Upgrade,
             9 if is("forwarded") => Self::Forwarded,
@@ -44,12 +49,27 @@ impl Name {
             14 if is("content-length") => Self::ContentLength,
             15 if is("x-forwarded-for") => Self::XForwardedFor,
             16 if is("x-forwarded-host") => Self::XForwardedHost,
-            16 if is("x-forwarded-port") => Self::XForwardedPort,
             16 if is("proxy-connection") => Self::ProxyConnection,
             17 if is("x-forwarded-proto") => Self::XForwardedProto,
             17 if is("transfer-encoding") => Self::TransferEncoding,
-            _ => Self::Other,
+            _ => Self::of_other(name),
         }
+    }
+
+    fn of_other(name: &[u8]) -> Self {
+        const PREFIX: &[u8] = b"x-forwarded-";
+        if name.get(..PREFIX.len()).is_some_and(|start| start.eq_ignore_ascii_case(PREFIX)) {
+            return Self::XForwardedOther;
+        }
+        if memchr::memchr(b'_', name).is_none() {
+            return Self::Other;
+        }
+        let mut folded = [0; 20];
+        let length = name.len().min(folded.len());
+        for (to, from) in folded.iter_mut().zip(name) {
+            *to = if *from == b'_' { b'-' } else { *from };
+        }
+        if Self::of(&folded[..length]) == Self::Other { Self::Other } else { Self::Shadow }
     }
 
     /// Whether the field ends at this hop, whoever sent it (RFC 9110, section 7.6.1).
@@ -57,20 +77,49 @@ impl Name {
         matches!(self, Self::Connection | Self::KeepAlive | Self::ProxyConnection | Self::Te | Self::TransferEncoding | Self::Upgrade)
     }
 
-    /// Whether this hop writes the field of a request anew.
+    /// Whether this hop writes the field of a request anew, or drops it.
     pub(crate) const fn is_rewritten(self) -> bool {
         matches!(
             self,
             Self::ContentLength
                 | Self::Forwarded
                 | Self::Host
+                | Self::Shadow
                 | Self::Via
                 | Self::XForwardedFor
                 | Self::XForwardedHost
-                | Self::XForwardedPort
                 | Self::XForwardedProto
                 | Self::XRealIp
                 | Self::XRequestId
         )
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn tells_names_apart_whatever_their_case() {
+        assert_eq!(Name::of(b"Transfer-ENCODING"), Name::TransferEncoding);
+        assert_eq!(Name::of(b"X-Forwarded-Prefix"), Name::XForwardedOther);
+        assert_eq!(Name::of(b"X-Forwarded"), Name::Other);
+        assert_eq!(Name::of(b"x_custom"), Name::Other);
+    }
+
+    #[test]
+    fn an_underscore_does_not_smuggle_a_name_past() {
+        for name in [
+            "X_Forwarded_For",
+            "x-forwarded_for",
+            "Transfer_Encoding",
+            "content_length",
+            "x_forwarded_prefix_of_some_length",
+            "HOST_",
+            "x_real_ip",
+        ] {
+            let expected = if name == "HOST_" { Name::Other } else { Name::Shadow };
+            assert_eq!(Name::of(name.as_bytes()), expected, "{name}");
+        }
     }
 }

@@ -9,7 +9,7 @@ use plimsoll_telemetry::Histogram;
 
 use crate::balance::{self, InFlight, Load, Weight};
 use crate::clock::now_ns;
-use crate::endpoint::Endpoint;
+use crate::endpoint::{Endpoint, is_our_shortage};
 use crate::forward::Failure;
 use crate::message::{Name, ResponseHead};
 use crate::outlier::{self, Outlier, Standing};
@@ -182,6 +182,7 @@ impl Permit {
     pub(crate) fn failed(&self, failure: &Failure) {
         let failure = match failure {
             Failure::Client(_) => return,
+            Failure::Connect(error) if is_our_shortage(error) => return,
             Failure::Connect(error) if matches!(error.kind(), std::io::ErrorKind::ConnectionRefused | std::io::ErrorKind::NotFound) => {
                 outlier::Failure::Refused
             }

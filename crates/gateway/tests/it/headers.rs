@@ -53,14 +53,14 @@ async fn only_a_trusted_proxy_is_believed_about_the_client() {
         ("x-forwarded-for", Some("127.0.0.1"), Some("203.0.113.7, 198.51.100.2, 127.0.0.1")),
         ("x-forwarded-proto", Some("http"), Some("https")),
         ("x-forwarded-host", Some("shop.example:8080"), Some("public.example")),
-        ("x-forwarded-port", None, None),
+        ("x-forwarded-port", None, Some("443")),
         (
             "forwarded",
             Some("for=127.0.0.1;host=\"shop.example:8080\";proto=http"),
             Some("for=203.0.113.7;proto=https, for=127.0.0.1;host=\"shop.example:8080\";proto=http"),
         ),
         ("via", Some("1.1 cdn, 1.1 plimsoll"), Some("1.1 cdn, 1.1 plimsoll")),
-        ("x-real-ip", None, None),
+        ("x-real-ip", Some("127.0.0.1"), Some("198.51.100.2")),
         ("host", Some("shop.example:8080"), Some("shop.example:8080")),
     ];
     for (name, from_stranger, from_proxy) in cases {
@@ -114,7 +114,7 @@ async fn methods_that_make_tunnels_or_echo_secrets_are_refused() {
     let edge = Edge::before(&[&origin]).await;
     for request in ["TRACE /x HTTP/1.1\r\nhost: a\r\n\r\n", "CONNECT /x HTTP/1.1\r\nhost: a\r\n\r\n"] {
         let answer = edge.ask(request).await;
-        assert_eq!((answer.status(), answer.json()["type"].as_str()), (405, Some("urn:plimsoll:problem:method-not-allowed")));
+        assert_eq!((answer.status(), answer.json()["type"].as_str()), (501, Some("urn:plimsoll:problem:not-implemented")));
     }
     assert_eq!(origin.connection_count(), 0);
     assert_eq!(edge.ask(get("/x")).await.status(), 200);

@@ -308,7 +308,7 @@ async fn a_request_becomes_one_that_an_http_1_instance_understands() {
     let cases = [
         ("host", Some("shop.example:8080")),
         ("cookie", Some("a=1; b=2")),
-        ("x-real-ip", None),
+        ("x-real-ip", Some("127.0.0.1")),
         ("x-forwarded-for", Some("127.0.0.1")),
         ("x-forwarded-host", Some("shop.example:8080")),
         ("expect", Some("100-continue")),

@@ -165,7 +165,7 @@ async fn hints_without_end_are_no_answer() {
             }
         }
     });
-    assert_eq!(answer.await.status(), 504);
+    assert!(matches!(answer.await.status(), 502 | 504));
 }
 
 #[tokio::test]

@@ -83,7 +83,7 @@ families! {
     CONNECTIONS = Counter "plimsoll_connections_total" [] "Client connections accepted.";
     IN_FLIGHT = Gauge "plimsoll_http_requests_in_flight" [] "Requests that wait for the end of their answer.";
     REQUESTS = Counter "plimsoll_http_requests_total" ["code_class"] "Answers sent to clients, whoever made them.";
-    DURATION = Histogram "plimsoll_http_request_duration_seconds" [] "From the request's head to the end of its answer.";
+    DURATION = Histogram "plimsoll_http_request_duration_seconds" [] "From the request's head to the head of its answer.";
     RETRIES = Counter "plimsoll_http_retries_total" [] "Attempts beyond the first.";
     CLIENT_GONE = Counter "plimsoll_http_client_gone_total" [] "Clients that left before their answer was complete.";
     REFUSALS = Counter "plimsoll_http_refusals_total" ["reason"] "Requests turned away; the reason is the last part of the problem type.";
