@@ -70,8 +70,7 @@ impl Gateway {
         let (drain, order) = Order::new();
         let edge = Arc::new(EdgeStats::default());
         let drain_time = config.timeouts.drain;
-        let shared =
-            Shared { config: Arc::new(config), routes, upstreams: Arc::clone(&upstreams), edge: Arc::clone(&edge), order };
+        let shared = Shared { config: Arc::new(config), routes, upstreams: Arc::clone(&upstreams), edge: Arc::clone(&edge), order };
         let (running, ended) = watch::channel(());
         for (number, listener) in listeners.into_iter().enumerate() {
             start_worker(number, shared.clone(), listener, running.clone()).map_err(Error::Worker)?;

@@ -19,6 +19,13 @@ const GROUP_CHECK_INTERVAL_MAX: Duration = Duration::from_millis(100);
 /// What was killed is gone at once, unless the kernel holds it, and then nobody knows for how long.
 const KILLED_GROUP_PATIENCE: Duration = Duration::from_millis(500);
 
+/// Which start of which slot.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) struct Start {
+    pub slot: usize,
+    pub generation: u64,
+}
+
 /// How it ended.
 #[derive(Debug)]
 pub(crate) struct Ended {
@@ -31,17 +38,28 @@ pub(crate) struct Ended {
 ///
 /// A leader that dies by itself takes its group with it at once: what it leaves behind may hold ports and files that the next start needs.
 /// A leader that dies because it was told to leaves the others time until SIGKILL: a shell may be gone long before the server it started.
-pub(crate) async fn attend(slot: usize, mut process: Process, output: Output, mut signals: mpsc::Receiver<Signal>) -> Ended {
+///
+/// That the leader is dead is told to `fallen` at once: until the fleet knows, requests are sent to an address where nobody listens, and
+/// what follows may take most of a second.
+pub(crate) async fn attend(
+    start: Start,
+    mut process: Process,
+    output: Output,
+    mut signals: mpsc::Receiver<Signal>,
+    fallen: mpsc::Sender<Start>,
+) -> Ended {
     let told_to_stop = watch_leader(&mut process, &mut signals).await;
     if !told_to_stop {
         process.signal(Signal::KILL);
     }
+    // A fleet that no longer listens is ending, and knows.
+    let _ = fallen.send(start).await;
     let status = process.reap().map_or_else(|error| error.to_string(), status::in_words);
     watch_group(&mut process, &mut signals, told_to_stop).await;
     let group = process.pid();
     drop(process);
     output.finish().await;
-    Ended { slot, group, status }
+    Ended { slot: start.slot, group, status }
 }
 
 /// Returns once the leader is dead, with whether it had been told to stop.

@@ -5,12 +5,12 @@ mod seat;
 use std::sync::Arc;
 
 use rustix::process::Signal;
-use tokio::sync::watch;
+use tokio::sync::{mpsc, watch};
 use tokio::task::JoinSet;
 use tokio::time::{Instant, sleep_until};
 
 use self::seat::Seat;
-use crate::attendant::Ended;
+use crate::attendant::{Ended, Start};
 use crate::error::Error;
 use crate::event::{Event, Publisher};
 use crate::guard::Guard;
@@ -47,6 +47,8 @@ pub(crate) struct Fleet {
     /// One per slot.
     seats: Vec<Seat>,
     attendants: JoinSet<Ended>,
+    /// Leaders that have died; their attendants clear away the rest and end later.
+    fallen: (mpsc::Sender<Start>, mpsc::Receiver<Start>),
     guard: Guard,
     random: fastrand::Rng,
     start_failure_told: bool,
@@ -76,9 +78,10 @@ impl Fleet {
             let address = launcher.address(&id, 1, &promised(&seats, None)).map_err(Error::NoPort)?;
             seats.push(Seat::new(id, address));
         }
-        let attendants = JoinSet::new();
+        let (attendants, fallen) = (JoinSet::new(), mpsc::channel(slots.len()));
+        let start_failure_told = false;
         let mut fleet =
-            Self { launcher, limits, slots, seats, attendants, guard, random, start_failure_told: false, control, publish, publisher };
+            Self { launcher, limits, slots, seats, attendants, fallen, guard, random, start_failure_told, control, publish, publisher };
         fleet.act().await;
         Ok(fleet)
     }
@@ -92,6 +95,7 @@ impl Fleet {
             }
             tokio::select! {
                 changed = self.control.changed() => if changed.is_err() { break },
+                Some(start) = self.fallen.1.recv() => self.fell(start),
                 Some(ended) = self.attendants.join_next() => match ended {
                     Ok(ended) => self.ended(ended).await,
                     Err(error) => std::panic::resume_unwind(error.into_panic()),
@@ -151,14 +155,26 @@ impl Fleet {
 
     async fn start_process(&mut self, slot: usize) {
         self.slots[slot].starting(Instant::now());
-        let generation = self.slots[slot].generation;
+        let start = Start { slot, generation: self.slots[slot].generation };
         let promised = promised(&self.seats, Some(slot));
         let seat = &mut self.seats[slot];
-        match seat.start(slot, generation, &promised, &self.launcher, &mut self.guard, &self.publisher).await {
+        match seat.start(start, &promised, &self.launcher, &mut self.guard, &self.publisher, self.fallen.0.clone()).await {
             Ok(attendant) => {
                 self.attendants.spawn(attendant);
             }
-            Err(error) => self.died(slot, format!("could not be started: {error}")),
+            Err(error) => {
+                let restart = self.slots[slot].died(Instant::now(), &self.launcher.spec().backoff, &mut self.random);
+                self.tell_end(slot, format!("could not be started: {error}"), restart);
+            }
+        }
+    }
+
+    /// Whoever sends requests must know at once; reports and the next start wait until everything is cleared away.
+    fn fell(&mut self, start: Start) {
+        let Start { slot, generation } = start;
+        if self.slots[slot].generation == generation {
+            self.slots[slot].fell(Instant::now(), &self.launcher.spec().backoff, &mut self.random);
+            self.seats[slot].fell();
         }
     }
 
@@ -166,12 +182,12 @@ impl Fleet {
         self.guard.remove(ended.group).await;
         self.seats[ended.slot].remove_socket();
         self.seats[ended.slot].running = None;
-        self.died(ended.slot, ended.status);
+        let restart = self.slots[ended.slot].cleared(Instant::now(), &self.launcher.spec().backoff, &mut self.random);
+        self.tell_end(ended.slot, ended.status, restart);
     }
 
-    fn died(&mut self, slot: usize, status: String) {
+    fn tell_end(&mut self, slot: usize, status: String, Restart { delay, crash_loop }: Restart) {
         let comes_back = self.control.borrow().wants[slot] == Want::Run;
-        let Restart { delay, crash_loop } = self.slots[slot].died(Instant::now(), &self.launcher.spec().backoff, &mut self.random);
         let seat = &self.seats[slot];
         let restart_in = comes_back.then_some(delay);
         self.publisher.tell(Event::Exited { instance: seat.id.clone(), status: status.clone(), restart_in });

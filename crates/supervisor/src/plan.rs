@@ -74,7 +74,9 @@ fn next(limits: &Limits, want: Want, phase: Phase, now: Instant) -> Next {
         (Want::Stop, Phase::Waiting { .. }) => Next::Act(Action::Retire),
         (Want::Stop, Phase::Starting { .. } | Phase::Ready { .. } | Phase::Unhealthy) => Next::Act(terminate(StopCause::Unwanted)),
         (_, Phase::Stopping { kill_at, .. }) => due(kill_at, now, Action::Kill),
-        (Want::Run, Phase::Ready { .. } | Phase::Unhealthy) | (Want::Stop, Phase::Stopped) | (_, Phase::Killed { .. }) => Next::Nothing,
+        (Want::Run, Phase::Ready { .. } | Phase::Unhealthy)
+        | (Want::Stop, Phase::Stopped)
+        | (_, Phase::Killed { .. } | Phase::Clearing { .. }) => Next::Nothing,
     }
 }
 

@@ -20,6 +20,7 @@ use tokio::signal::unix::{self, SignalKind};
 
 use crate::launch::Launch;
 use crate::reexec;
+use crate::spec::Spec;
 
 #[derive(Debug)]
 pub(crate) struct Process {
@@ -50,11 +51,11 @@ pub(crate) struct Spawned {
 }
 
 /// Spawns an instance, behind its gate.
-pub(crate) fn spawn_instance(self_exe: &Path, launch: &Launch, working_dir: Option<&Path>) -> io::Result<Spawned> {
-    let mut command = Command::new(self_exe);
-    command.args(reexec::exec_arguments(std::process::id(), &launch.command));
+pub(crate) fn spawn_instance(spec: &Spec, launch: &Launch) -> io::Result<Spawned> {
+    let mut command = own_binary(&spec.self_exe);
+    command.args(reexec::exec_arguments(std::process::id(), spec.open_files, &launch.command));
     command.env_clear().envs(launch.environment.iter().map(|(name, value)| (name, value)));
-    if let Some(dir) = working_dir {
+    if let Some(dir) = &spec.working_dir {
         command.current_dir(dir);
     }
     let mut process = Process::spawn(command.stderr(Stdio::piped()))?;
@@ -67,12 +68,21 @@ pub(crate) fn spawn_instance(self_exe: &Path, launch: &Launch, working_dir: Opti
 
 /// Spawns the guard. It reads from the first pipe and writes to the second.
 pub(crate) fn spawn_guard(self_exe: &Path) -> io::Result<(Process, ChildStdin, ChildStdout)> {
-    let mut command = Command::new(self_exe);
+    let mut command = own_binary(self_exe);
     command.arg(reexec::GUARD).current_dir("/").stderr(Stdio::null());
     let mut process = Process::spawn(&mut command)?;
     let stdin = process.child.stdin.take().expect("stdin is a pipe");
     let stdout = process.child.stdout.take().expect("stdout is a pipe");
     Ok((process, stdin, stdout))
+}
+
+/// Under the name that we were started by: what people look for in a list of processes.
+fn own_binary(self_exe: &Path) -> Command {
+    let mut command = Command::new(self_exe);
+    if let Some(name) = std::env::args_os().next() {
+        command.arg0(name);
+    }
+    command
 }
 
 impl Process {

@@ -37,6 +37,11 @@ pub(crate) enum Phase {
     Killed {
         cause: StopCause,
     },
+    /// A dead process whose group is being cleared away: nothing may take its place before.
+    Clearing {
+        until: Instant,
+        restart: Restart,
+    },
     /// No process, and none wanted.
     Stopped,
 }
@@ -123,6 +128,25 @@ impl Slot {
         self.deaths_in_a_row = 0;
     }
 
+    /// The process is dead, but perhaps not all that it has started. One that was told to stop may do so at leisure: that is no death.
+    pub(crate) fn fell(&mut self, now: Instant, backoff: &Backoff, random: &mut fastrand::Rng) {
+        if matches!(self.phase, Phase::Starting { .. } | Phase::Ready { .. } | Phase::Unhealthy) {
+            let restart = self.died(now, backoff, random);
+            self.phase = Phase::Clearing { until: now + restart.delay, restart };
+        }
+    }
+
+    /// Nothing is left of the process.
+    pub(crate) fn cleared(&mut self, now: Instant, backoff: &Backoff, random: &mut fastrand::Rng) -> Restart {
+        match self.phase {
+            Phase::Clearing { until, restart } => {
+                self.phase = Phase::Waiting { until };
+                restart
+            }
+            _ => self.died(now, backoff, random),
+        }
+    }
+
     /// The process is gone, or could not be started. A death that was asked for does not count.
     pub(crate) fn died(&mut self, now: Instant, backoff: &Backoff, random: &mut fastrand::Rng) -> Restart {
         let unwanted =
@@ -143,7 +167,7 @@ impl Slot {
 
     pub(crate) fn state(&self) -> State {
         match self.phase {
-            Phase::Waiting { until } => State::Backoff { until },
+            Phase::Waiting { until } | Phase::Clearing { until, .. } => State::Backoff { until },
             Phase::Starting { .. } => State::Starting,
             Phase::Ready { .. } => State::Ready,
             Phase::Unhealthy => State::Unhealthy,
@@ -214,6 +238,22 @@ mod tests {
         slot.killed();
         assert_eq!(die(&mut slot, start), Restart { delay: Duration::ZERO, crash_loop: None });
         assert_eq!(slot.deaths_in_a_row, 0);
+    }
+
+    #[test]
+    fn a_death_counts_once_and_its_wait_begins_with_it() {
+        let start = Instant::now();
+        let mut random = fastrand::Rng::with_seed(1);
+        let mut slot = Slot::new(start);
+        slot.starting(start);
+        slot.fell(start, &Backoff::default(), &mut random);
+        let State::Backoff { until } = slot.state() else { panic!("{:?}", slot.state()) };
+        assert_eq!(slot.report(true, start), None, "a late word of the probe revives nobody");
+        slot.fell(start, &Backoff::default(), &mut random);
+        let later = start + Duration::from_millis(700);
+        let restart = slot.cleared(later, &Backoff::default(), &mut random);
+        assert_eq!((slot.phase, slot.deaths_in_a_row), (Phase::Waiting { until }, 1));
+        assert_eq!(restart.delay, until - start);
     }
 
     #[test]

@@ -29,7 +29,9 @@ pub struct Spec {
     pub backoff: Backoff,
     /// Seed of the jitter, for tests; random if absent.
     pub seed: Option<u64>,
-    /// A binary whose `main` begins with [`crate::hidden_verb`]: usually `std::env::current_exe()`.
+    /// The soft limit of open files that the children are given, for a fleet that has raised its own; the fleet's if absent.
+    pub open_files: Option<u64>,
+    /// A binary whose `main` begins with [`crate::hidden_verb`]: usually [`crate::SELF_EXE`].
     pub self_exe: PathBuf,
 }
 
@@ -48,6 +50,7 @@ impl Spec {
             stop_timeout: Duration::from_secs(10),
             backoff: Backoff::default(),
             seed: None,
+            open_files: None,
             self_exe,
         }
     }

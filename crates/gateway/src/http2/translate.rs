@@ -112,7 +112,7 @@ pub(super) fn response(head: &ResponseHead, is_head: bool, request_id: &str) -> 
         headers.insert(CONTENT_LENGTH, length.into());
     }
     if !headers.contains_key(DATE) {
-        headers.insert(DATE, date::with_now(|now| HeaderValue::from_bytes(now)).expect("a date is ASCII"));
+        headers.insert(DATE, date::with_now(HeaderValue::from_bytes).expect("a date is ASCII"));
     }
     if let Ok(id) = HeaderValue::from_str(request_id) {
         headers.insert("x-request-id", id);

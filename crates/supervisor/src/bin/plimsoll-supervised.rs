@@ -2,7 +2,7 @@
 
 use std::process::ExitCode;
 
-use plimsoll_supervisor::{Event, Spec, Supervisor, hidden_verb};
+use plimsoll_supervisor::{Event, SELF_EXE, Spec, Supervisor, hidden_verb};
 
 /// `plimsoll-supervised INSTANCES COMMAND…` prints the pid of everything it starts, and runs until it is killed.
 fn main() -> ExitCode {
@@ -11,8 +11,7 @@ fn main() -> ExitCode {
     }
     let mut arguments = std::env::args_os().skip(1);
     let instances = arguments.next().and_then(|count| count.to_str()?.parse().ok()).expect("the first argument is a number");
-    let self_exe = std::env::current_exe().expect("a test binary knows where it is");
-    let mut spec = Spec::new(self_exe, std::env::temp_dir(), arguments.collect());
+    let mut spec = Spec::new(SELF_EXE.into(), std::env::temp_dir(), arguments.collect());
     spec.instances = instances;
     spec.inherited = std::env::vars_os().collect();
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().expect("a runtime can be built");

@@ -7,7 +7,7 @@ use rustix::process::Signal;
 use tokio::sync::mpsc;
 use tokio::time::Instant;
 
-use crate::attendant::{self, Ended};
+use crate::attendant::{self, Ended, Start};
 use crate::event::{Event, Publisher};
 use crate::guard::Guard;
 use crate::instance::{Address, Instance};
@@ -30,6 +30,8 @@ pub(super) struct Running {
     pid: u32,
     since: Instant,
     signals: mpsc::Sender<Signal>,
+    /// The leader is dead; others of its group may not be.
+    fallen: bool,
 }
 
 impl Seat {
@@ -40,18 +42,19 @@ impl Seat {
     /// Starts a process and returns its attendant, which must be run.
     pub(super) async fn start(
         &mut self,
-        slot: usize,
-        generation: u64,
+        start: Start,
         promised: &[Address],
         launcher: &Launcher,
         guard: &mut Guard,
         publisher: &Publisher,
+        fallen: mpsc::Sender<Start>,
     ) -> io::Result<impl Future<Output = Ended> + use<>> {
+        let generation = start.generation;
         self.last_lines = LastLines::default();
         self.address = launcher.address(&self.id, generation, promised)?;
         let spec = launcher.spec();
         let launch = launcher.launch(&self.id, &self.address);
-        let Spawned { process, gate, stdout, stderr } = process::spawn_instance(&spec.self_exe, &launch, spec.working_dir.as_deref())?;
+        let Spawned { process, gate, stdout, stderr } = process::spawn_instance(spec, &launch)?;
         let pid = process.pid();
         let output = Output::read(stdout, stderr, &self.id, &self.last_lines, publisher)?;
         let socket = match &self.address {
@@ -65,9 +68,9 @@ impl Seat {
             return Err(error);
         }
         let (signals, received) = mpsc::channel(attendant::SIGNALS_MAX);
-        self.running = Some(Running { pid, since: Instant::now(), signals });
+        self.running = Some(Running { pid, since: Instant::now(), signals, fallen: false });
         publisher.tell(Event::Started { instance: self.id.clone(), generation, pid, address: self.address.clone() });
-        Ok(attendant::attend(slot, process, output, received))
+        Ok(attendant::attend(start, process, output, received, fallen))
     }
 
     /// Asks the attendant to send it, who knows whether the process can still be signalled.
@@ -75,6 +78,12 @@ impl Seat {
         if let Some(running) = &self.running {
             // There is room for every signal a process is ever sent; an attendant that is gone has nobody left to signal.
             let _ = running.signals.try_send(signal);
+        }
+    }
+
+    pub(super) fn fell(&mut self) {
+        if let Some(running) = &mut self.running {
+            running.fallen = true;
         }
     }
 
@@ -87,14 +96,15 @@ impl Seat {
     }
 
     pub(super) fn instance(&self, slot: &Slot) -> Instance {
+        let alive = self.running.as_ref().filter(|running| !running.fallen);
         Instance {
             id: self.id.clone(),
             address: self.address.clone(),
-            pid: self.running.as_ref().map(|running| running.pid),
+            pid: alive.map(|running| running.pid),
             generation: slot.generation,
             state: slot.state(),
             restarts_total: slot.generation.saturating_sub(1),
-            started_at: self.running.as_ref().map(|running| running.since),
+            started_at: alive.map(|running| running.since),
         }
     }
 }

@@ -7,8 +7,8 @@ use std::os::unix::net::UnixStream;
 use std::time::Duration;
 
 use plimsoll_supervisor::{Address, Event, State};
-use rustix::process::Signal;
-use tokio::time::Instant;
+use rustix::process::{Pid, Signal, kill_process};
+use tokio::time::{Instant, timeout};
 
 use crate::world::{World, eventually, group_members, kill, shell, spec};
 
@@ -68,6 +68,33 @@ async fn what_the_dead_leave_behind_goes_before_the_restart() {
     kill(leader, Signal::KILL);
     world.event("it starts again", |event| matches!(event, Event::Started { generation: 2, .. }).then_some(())).await;
     assert!(!group_members(leader).iter().any(|process| process.pid == child), "the child of the dead leader still runs");
+    world.stop().await;
+}
+
+#[tokio::test]
+async fn a_death_is_known_before_what_it_left_behind_is_cleared_away() {
+    // Holds the output from outside of the group, for which the end of the instance waits a while.
+    let mut world = World::start(shell(1, "setsid sleep 20 & echo holder $!; echo leader $$; wait")).await;
+    let holder = world.number("holder ").await;
+    world.all_ready().await;
+    let leader = world.number("leader ").await;
+    kill(leader, Signal::KILL);
+    let instances = world.instances("its death is known", |instances| instances[0].pid.is_none()).await;
+    assert!(matches!(instances[0].state, State::Backoff { .. }), "{instances:?}");
+    assert_eq!(instances[0].generation, 1, "and before anything is started again");
+    let exited = world.event("its end is told", |event| matches!(event, Event::Exited { .. }).then_some(()));
+    assert!(timeout(Duration::ZERO, exited).await.is_err(), "the clearing was over before its death was known");
+    world.instances("it runs again", |instances| instances[0].generation == 2 && instances[0].pid.is_some()).await;
+    world.stop().await;
+    let _ = kill_process(Pid::from_raw(holder.cast_signed()).unwrap(), Signal::KILL);
+}
+
+#[tokio::test]
+async fn children_get_back_the_limit_that_a_fleet_has_raised_for_itself() {
+    let mut spec = shell(1, "echo soft $(ulimit -Sn); exec sleep 1000");
+    spec.open_files = Some(200);
+    let mut world = World::start(spec).await;
+    assert_eq!(world.number("soft ").await, 200);
     world.stop().await;
 }
 
