@@ -21,6 +21,9 @@ struct World {
 #[derive(Clone, Debug)]
 enum Happening {
     Pass(Duration),
+    /// The leader dies.
+    Fall(usize),
+    /// All of it is gone, whether the leader's death was heard of before or not.
     Die(usize),
     Report(usize, bool),
     Want(usize, bool),
@@ -81,7 +84,7 @@ impl World {
     fn die(&mut self, index: usize) {
         if self.processes[index] == 1 {
             self.processes[index] = 0;
-            let restart = self.slots[index].died(self.now, &Backoff::default(), &mut self.random);
+            let restart = self.slots[index].cleared(self.now, &Backoff::default(), &mut self.random);
             assert!(restart.delay <= Backoff::default().max);
         }
     }
@@ -90,13 +93,17 @@ impl World {
         let count = self.slots.len();
         match *happening {
             Happening::Pass(duration) => self.now += duration,
+            Happening::Fall(index) if self.processes[index % count] == 1 => {
+                self.slots[index % count].fell(self.now, &Backoff::default(), &mut self.random);
+            }
+            Happening::Fall(_) => {}
             Happening::Die(index) => self.die(index % count),
             Happening::Report(index, ready) => drop(self.slots[index % count].report(ready, self.now)),
             Happening::Want(index, run) => self.wants[index % count] = if run { Want::Run } else { Want::Stop },
         }
     }
 
-    /// Lets starts succeed from now on, and the killed die.
+    /// Lets starts succeed from now on, the killed die, and the dead be cleared away.
     fn calm(&mut self) {
         for _ in 0..1000 {
             let Some(wake_at) = self.settle_and_obey() else { return };
@@ -109,7 +116,7 @@ impl World {
         let wake_at = self.settle();
         for index in 0..self.slots.len() {
             self.slots[index].report(true, self.now);
-            if matches!(self.slots[index].phase, Phase::Killed { .. }) {
+            if matches!(self.slots[index].phase, Phase::Killed { .. } | Phase::Clearing { .. }) {
                 self.die(index);
             }
         }
@@ -120,6 +127,7 @@ impl World {
 fn happening() -> impl Strategy<Value = Happening> {
     prop_oneof![
         3 => (0u64..30_000).prop_map(|ms| Happening::Pass(Duration::from_millis(ms))),
+        2 => (0usize..4).prop_map(Happening::Fall),
         3 => (0usize..4).prop_map(Happening::Die),
         3 => (0usize..4, any::<bool>()).prop_map(|(index, ready)| Happening::Report(index, ready)),
         1 => (0usize..4, any::<bool>()).prop_map(|(index, run)| Happening::Want(index, run)),

@@ -74,11 +74,10 @@ async fn what_the_dead_leave_behind_goes_before_the_restart() {
 #[tokio::test]
 async fn a_death_is_known_before_what_it_left_behind_is_cleared_away() {
     // Holds the output from outside of the group, for which the end of the instance waits a while.
-    let mut world = World::start(shell(1, "setsid sleep 20 & echo holder $!; echo leader $$; wait")).await;
+    let mut world = World::start(shell(1, "setsid sh -c 'echo holder $$; exec sleep 20' & wait")).await;
     let holder = world.number("holder ").await;
-    world.all_ready().await;
-    let leader = world.number("leader ").await;
-    kill(leader, Signal::KILL);
+    let before = world.all_ready().await;
+    kill(before[0].pid.unwrap(), Signal::KILL);
     let instances = world.instances("its death is known", |instances| instances[0].pid.is_none()).await;
     assert!(matches!(instances[0].state, State::Backoff { .. }), "{instances:?}");
     assert_eq!(instances[0].generation, 1, "and before anything is started again");
