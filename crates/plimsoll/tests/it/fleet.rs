@@ -7,6 +7,7 @@ mod launch;
 use std::collections::BTreeMap;
 use std::net::Ipv4Addr;
 use std::path::{Path, PathBuf};
+use std::process::ExitStatus;
 use std::time::Duration;
 
 use plimsoll_testbed::exchange;
@@ -23,6 +24,9 @@ use crate::processes;
 
 /// No test waits longer for anything that does not say so.
 pub(crate) const PATIENCE: Duration = Duration::from_secs(30);
+
+/// What its log is called.
+const NAME: &str = "plimsoll";
 
 /// How long the last process of a fleet may take to go once the first one has.
 const FAREWELL: Duration = Duration::from_secs(5);
@@ -92,9 +96,13 @@ impl Fleet {
         self.directory.path().display().to_string()
     }
 
+    fn log_file(&self) -> PathBuf {
+        self.directory.path().join(format!("{NAME}.log"))
+    }
+
     /// Waits until the log holds a text.
     pub(crate) fn wait_for_log(&mut self, text: &str) {
-        let log = self.directory.path().join("plimsoll.log");
+        let log = self.log_file();
         let said = || std::fs::read(&log).is_ok_and(|bytes| String::from_utf8_lossy(&bytes).contains(text)).then_some(());
         self.process.wait_until(PATIENCE, &format!("`{text}` in the log"), said).unwrap();
     }
@@ -116,11 +124,14 @@ impl Fleet {
 
     /// Waits for the end, whatever the exit code; none stands for a signal.
     pub(crate) fn ended_with(mut self) -> Option<i32> {
-        let process = &mut self.process;
-        let exit = until_blocking(PATIENCE, "plimsoll to end", || Ok(process.exit_status())).unwrap();
+        let exit = self.wait_for_exit();
         self.assert_nothing_left();
         assert!(!self.takes_connections(), "the port is free again");
         exit.code()
+    }
+
+    fn wait_for_exit(&mut self) -> ExitStatus {
+        until_blocking(PATIENCE, "plimsoll to end", || Ok(self.process.exit_status())).unwrap()
     }
 
     /// The usual end of a test.
@@ -145,8 +156,10 @@ impl Drop for Fleet {
         if std::thread::panicking() {
             eprintln!("--- the log of the fleet\n{}---", self.log());
         }
-        // Itself first and alone: what it started must notice by its own means.
-        self.signal(Signal::KILL);
+        // Itself first and alone: what it started must notice by its own means. Once it has ended its id may be somebody else's.
+        if self.process.exit_status().is_none() {
+            self.signal(Signal::KILL);
+        }
         let gone = until_blocking(FAREWELL, "the end of all processes", || Ok(self.processes().is_empty().then_some(())));
         let survivors = self.processes();
         for pid in survivors.keys() {

@@ -1,13 +1,11 @@
 //! How a fleet is started: the words, the variables, the directory; and what comes of it.
 
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 use std::process::Command;
 
-use plimsoll_testbed::poll::until_blocking;
 use plimsoll_testbed::process::Process;
-use tempfile::TempDir;
 
-use super::{FAREWELL, Fleet, PATIENCE};
+use super::{Fleet, NAME, PATIENCE};
 use crate::processes;
 
 /// A start to be. Ports are free ones and the data directory is new, unless the test says otherwise.
@@ -17,6 +15,7 @@ pub(crate) struct Launch {
     variables: Vec<(String, String)>,
     working_dir: Option<PathBuf>,
     data_dir: Option<PathBuf>,
+    passes_data_dir: bool,
     port: Option<u16>,
     admin_port: Option<u16>,
 }
@@ -33,7 +32,8 @@ impl Launch {
     pub(crate) fn new(words: &[&str]) -> Self {
         let words = words.iter().map(ToString::to_string).collect();
         let (variables, command) = Default::default();
-        Self { words, command, variables, working_dir: None, data_dir: None, port: Some(0), admin_port: Some(0) }
+        let (working_dir, data_dir, passes_data_dir) = (None, None, true);
+        Self { words, command, variables, working_dir, data_dir, passes_data_dir, port: Some(0), admin_port: Some(0) }
     }
 
     /// `plimsoll run -- COMMAND…`
@@ -74,65 +74,60 @@ impl Launch {
 
     /// Passes neither port nor data directory: variables or the file say them.
     pub(crate) fn without_flags(mut self) -> Self {
-        (self.port, self.admin_port) = (None, None);
+        (self.port, self.admin_port, self.passes_data_dir) = (None, None, false);
         self
     }
 
     /// Starts it and waits until it says that it is up.
     pub(crate) fn fleet(self) -> Fleet {
-        let (mut process, directory, data_dir) = self.spawn();
-        let log = directory.path().join("plimsoll.log");
-        let banner = || {
+        let mut fleet = self.spawn();
+        let log = fleet.log_file();
+        let ports = || {
             let text = std::fs::read_to_string(&log).ok()?;
             Some((printed_port(&text, "gateway")?, printed_port(&text, "dashboard")?)).filter(|_| text.contains("\ntry "))
         };
-        let waited = process.wait_until(PATIENCE, "the banner", banner);
-        let (port, admin_port) = waited.as_ref().copied().unwrap_or_default();
-        let fleet = Fleet { process, directory, data_dir, port, admin_port };
-        waited.expect("plimsoll comes up");
+        (fleet.port, fleet.admin_port) = fleet.process.wait_until(PATIENCE, "the banner", ports).unwrap();
         fleet
     }
 
     /// Starts it and waits until it has printed something, long before it is up.
     pub(crate) fn begun(self, text: &str) -> Fleet {
-        let (process, directory, data_dir) = self.spawn();
-        let mut fleet = Fleet { process, directory, data_dir, port: 0, admin_port: 0 };
+        let mut fleet = self.spawn();
         fleet.wait_for_log(text);
         fleet
     }
 
     /// Starts it where it must fail: returns what it said, and asserts that nothing is left.
     pub(crate) fn refused(self) -> Refused {
-        let (mut process, directory, _) = self.spawn();
-        let mark = directory.path().display().to_string();
-        let exit = until_blocking(PATIENCE, "plimsoll to refuse", || Ok(process.exit_status())).unwrap();
-        let nothing = || Ok(processes::marked(&mark).is_empty().then_some(()));
-        let gone = until_blocking(FAREWELL, "the end of all processes", nothing);
-        let refused = Refused { code: exit.code(), text: process.log() };
-        assert!(gone.is_ok(), "still running: {:?} after {refused:?}", processes::marked(&mark));
-        refused
+        let mut fleet = self.spawn();
+        fleet.wait_for_exit();
+        let text = fleet.log();
+        Refused { code: fleet.ended_with(), text }
     }
 
-    fn spawn(&self) -> (Process, TempDir, PathBuf) {
+    /// Not up yet: its ports are not known.
+    fn spawn(self) -> Fleet {
         let directory = tempfile::Builder::new().prefix("plimsoll-it-").tempdir().unwrap();
-        let data_dir = self.data_dir.clone().unwrap_or_else(|| directory.path().join("data"));
+        let data_dir = self.data_dir.unwrap_or_else(|| directory.path().join("data"));
         let mut command = Command::new(env!("CARGO_BIN_EXE_plimsoll"));
         for (name, _) in std::env::vars_os().filter(|(name, _)| name.to_string_lossy().starts_with("PLIMSOLL")) {
             command.env_remove(name);
         }
-        command.args(&self.words).envs(self.variables.iter().cloned()).env(processes::MARK, directory.path());
-        let flags = [("--port", self.port), ("--admin-port", self.admin_port)];
-        for (flag, port) in flags.into_iter().filter_map(|(flag, port)| Some((flag, port?))) {
-            command.arg(flag).arg(port.to_string());
+        command.args(&self.words).envs(self.variables).env(processes::MARK, directory.path());
+        for (flag, port) in [("--port", self.port), ("--admin-port", self.admin_port)] {
+            if let Some(port) = port {
+                command.arg(flag).arg(port.to_string());
+            }
         }
-        if self.port.is_some() || self.data_dir.is_some() {
+        if self.passes_data_dir {
             command.arg("--data-dir").arg(&data_dir);
         }
         if !self.command.is_empty() {
             command.arg("--").args(&self.command);
         }
-        command.current_dir(self.working_dir.as_deref().unwrap_or(Path::new(directory.path())));
-        (Process::start("plimsoll", &command, directory.path()).unwrap(), directory, data_dir)
+        command.current_dir(self.working_dir.as_deref().unwrap_or(directory.path()));
+        let process = Process::start(NAME, &command, directory.path()).unwrap();
+        Fleet { process, directory, data_dir, port: 0, admin_port: 0 }
     }
 }
 
