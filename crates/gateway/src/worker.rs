@@ -2,6 +2,7 @@
 //!
 //! Nothing on a request's way is shared between workers but atomics, so a request never waits for another core.
 
+use std::cell::Cell;
 use std::io;
 use std::net::SocketAddr;
 use std::rc::Rc;
@@ -27,8 +28,8 @@ use crate::stats::EdgeStats;
 use crate::transport::Transport;
 use crate::upstream::Upstream;
 
-/// Connections beyond the cap that are told so at a time; further ones are closed without a word.
-const TURNED_AWAY_MAX: u64 = 256;
+/// Connections beyond the cap that one worker tells so at a time; further ones are closed without a word.
+const TURNED_AWAY_MAX: u32 = 256;
 const ACCEPT_PAUSE: Duration = Duration::from_millis(50);
 const ACCEPT_WARNING_EVERY: Duration = Duration::from_secs(10);
 
@@ -50,6 +51,7 @@ pub(crate) struct Worker {
     pub(crate) edge: Arc<EdgeStats>,
     pub(crate) drain: Drain,
     pub(crate) pool: Rc<Pool>,
+    turned_away: Cell<u32>,
 }
 
 /// Serves connections until the gateway drains; returns when the last one is done, or the drain has taken too long.
@@ -58,7 +60,7 @@ pub(crate) async fn run(shared: Shared, listener: std::net::TcpListener) -> io::
     let listener = TcpListener::from_std(listener)?;
     let Shared { config, routes, upstreams, edge, order } = shared;
     let pool = Pool::new(config.limits.upstream_idle_per_instance_max);
-    let worker = Rc::new(Worker { config, routes, upstreams, edge, drain: Drain::default(), pool });
+    let worker = Rc::new(Worker { config, routes, upstreams, edge, drain: Drain::default(), pool, turned_away: Cell::new(0) });
     let connections = TaskTracker::new();
     tokio::select! {
         () = accept(&worker, &listener, &connections) => {}
@@ -114,19 +116,36 @@ async fn serve(worker: Rc<Worker>, stream: TcpStream, address: SocketAddr) {
     let _ = stream.set_nodelay(true);
     let mut transport = Transport::from(stream);
     let peer = Peer::new(address.ip(), &worker.config.trusted_proxies);
-    let connections_max = worker.config.limits.connections_max as u64;
-    if open > connections_max + TURNED_AWAY_MAX {
-        return;
-    }
-    if open > connections_max {
+    if open > worker.config.limits.connections_max as u64 {
         // It takes no place while it is being told, or those turned away would keep out others.
         drop(closed);
+        let Some(_place) = TurnedAway::enter(&worker) else { return };
         return Server::new(worker, Wire::new(transport, BytesMut::new()), peer).turn_away().await;
     }
     match http2::sniff(&mut transport, &worker).await {
         http2::Sniffed::Http1(prefix) => Server::new(worker, Wire::new(transport, prefix), peer).run().await,
         http2::Sniffed::Http2(prefix) => http2::serve(worker, transport, prefix, peer).await,
         http2::Sniffed::Gone => {}
+    }
+}
+
+/// A connection beyond the cap that is being told so.
+struct TurnedAway(Rc<Worker>);
+
+impl TurnedAway {
+    fn enter(worker: &Rc<Worker>) -> Option<Self> {
+        let count = worker.turned_away.get();
+        if count >= TURNED_AWAY_MAX {
+            return None;
+        }
+        worker.turned_away.set(count + 1);
+        Some(Self(Rc::clone(worker)))
+    }
+}
+
+impl Drop for TurnedAway {
+    fn drop(&mut self) {
+        self.0.turned_away.set(self.0.turned_away.get() - 1);
     }
 }
 
