@@ -41,6 +41,7 @@ async fn requests_in_flight_finish_and_everything_else_ends_at_once() {
     let mut idle = edge.connect().await;
     idle.ask(get("/quick")).await;
     let mut silent = edge.connect().await;
+    let mut about_to_ask = edge.connect().await;
     let mut waiting = edge.connect().await;
     waiting.send(get("/slow")).await;
     let mut half_sent = edge.connect().await;
@@ -49,14 +50,16 @@ async fn requests_in_flight_finish_and_everything_else_ends_at_once() {
     streaming.send(get("/stream")).await;
     let mut stream = streaming.head().await.unwrap();
     let open = |snapshot: EdgeSnapshot| (snapshot.in_flight, snapshot.connections);
-    until("all to be under way", || open(edge.gateway.edge()) == (2, 5) && origin.request_count() == 3).await;
+    until("all to be under way", || open(edge.gateway.edge()) == (2, 6) && origin.request_count() == 3).await;
     let watch = async {
         until("the order", || edge.gateway.is_draining()).await;
+        let answer = about_to_ask.ask(get("/quick")).await;
+        assert_eq!(answer.field("connection"), Some("close"), "a connection that is new gets a moment for its first request");
         idle.closed().await;
         silent.closed().await;
         in_time("nothing new to be accepted", async { while TcpStream::connect(edge.gateway.address()).await.is_ok() {} }).await;
         half_sent.send(": a\r\n\r\n").await;
-        until("it to arrive", || origin.request_count() == 4).await;
+        until("it to arrive", || origin.request_count() == 5).await;
         go.add_permits(10);
         for client in [&mut waiting, &mut half_sent] {
             let answer = client.answer().await;

@@ -108,6 +108,37 @@ async fn what_is_meant_for_the_instance_arrives_as_it_was_written() {
     assert_eq!((request.field("expect"), request.field("referer")), (Some("x"), Some("http://b/")));
 }
 
+/// CGI and WSGI cannot tell `_` from `-`, and take `X-Forwarded-Prefix` for part of the address.
+#[tokio::test]
+async fn no_other_spelling_gets_past() {
+    const CLAIMS: &str = "X_Forwarded_For: 203.0.113.7\r\nX-Forwarded_Proto: https\r\nX_Real_IP: 203.0.113.7\r\nContent_Length: 5\r\n\
+                          Transfer_Encoding: chunked\r\nX-Forwarded-Prefix: /admin\r\nx_custom: stays\r\n";
+    let stranger = seen(&[], CLAIMS).await;
+    let proxy = seen(&["127.0.0.0/8"], CLAIMS).await;
+    for name in ["x_forwarded_for", "x-forwarded_proto", "x_real_ip", "content_length", "transfer_encoding"] {
+        assert_eq!((stranger.field(name), proxy.field(name)), (None, None), "{name}");
+    }
+    assert_eq!((stranger.field("x-forwarded-prefix"), proxy.field("x-forwarded-prefix")), (None, Some("/admin")));
+    assert_eq!((stranger.field("x_custom"), proxy.field("x_custom")), (Some("stays"), Some("stays")));
+}
+
+#[tokio::test]
+async fn every_answer_has_one_date() {
+    let origin = Origin::start(|mut visit| async move {
+        while let Some(request) = visit.request().await {
+            let dated = if request.target() == "/dated" { "date: Sun, 06 Nov 1994 08:49:37 GMT\r\n" } else { "" };
+            visit.send(format!("HTTP/1.1 200 OK\r\n{dated}content-length: 0\r\n\r\n")).await;
+        }
+    })
+    .await;
+    let edge = Edge::before(&[&origin]).await;
+    assert_eq!(edge.get("/dated").await.field("date"), Some("Sun, 06 Nov 1994 08:49:37 GMT"));
+    for request in [get("/undated"), "nonsense\r\n\r\n".to_owned()] {
+        let answer = edge.ask(request).await;
+        assert!(answer.field("date").is_some_and(|date| date.ends_with(" GMT") && date.len() == 29), "{answer:?}");
+    }
+}
+
 #[tokio::test]
 async fn methods_that_make_tunnels_or_echo_secrets_are_refused() {
     let origin = Origin::named("x").await;

@@ -17,6 +17,8 @@ use crate::edge::Edge;
 use crate::origin::{Origin, ok};
 use crate::peer::{PIECE, in_time, ms, until};
 
+use crate::streaming::exchanging_at_once;
+
 pub(crate) use client::Http2;
 use client::{Answer, GOAWAY, Raw, next_data, request, send_all};
 
@@ -235,6 +237,18 @@ async fn both_sides_may_talk_at_once() {
     }
     stream.send_data(Bytes::new(), true).unwrap();
     assert!(next_data(&mut body).await.is_none_or(|last| last.unwrap().is_empty()));
+}
+
+#[tokio::test]
+async fn a_client_may_send_all_before_it_reads_anything() {
+    const LENGTH: usize = 24 * 1024 * 1024;
+    let origin = exchanging_at_once(LENGTH).await;
+    let edge = Edge::before(&[&origin]).await;
+    let client = Http2::connect(&edge).await;
+    let (response, mut stream) = client.begin(request("POST", "/x"), false);
+    let all = send_all(&mut stream, Bytes::from(vec![b'x'; LENGTH]), true);
+    in_time("all to be sent", all).await.unwrap();
+    assert_eq!(Answer::read(response).await.unwrap().body.len(), LENGTH);
 }
 
 #[tokio::test]

@@ -178,6 +178,51 @@ async fn a_connection_beyond_the_cap_is_told_so_and_does_not_take_a_place() {
 }
 
 #[tokio::test]
+async fn those_turned_away_are_bounded_too() {
+    const MORE: usize = 300;
+    let origin = Origin::named("x").await;
+    let edge = Edge::with(|plan| plan.config.limits.connections_max = 1, &[&origin]).await;
+    let mut kept = edge.connect().await;
+    kept.ask(get("/x")).await;
+    let mut turned_away = Vec::new();
+    for _ in 0..MORE {
+        turned_away.push(edge.connect().await);
+    }
+    let mut told = 0;
+    for client in &mut turned_away {
+        // Nobody closes: each that was told is listened to for a moment, in case it is still sending.
+        told += usize::from(client.head().await.is_some_and(|head| head.status() == 503));
+    }
+    assert!((200..MORE).contains(&told), "{told} of {MORE} were told");
+    assert_eq!(kept.ask(get("/x")).await.status(), 200);
+}
+
+#[tokio::test]
+async fn an_instance_that_stops_reading_is_not_taken_for_a_client_that_stops_sending() {
+    let origin = Origin::start(|mut visit| async move {
+        visit.head().await;
+        std::future::pending::<()>().await;
+    })
+    .await;
+    let edge = Edge::with(|plan| plan.config.timeouts.body_idle = ms(150), &[&origin]).await;
+    let mut client = edge.connect().await;
+    client.send("POST / HTTP/1.1\r\nhost: a\r\ncontent-length: 999999999\r\n\r\n").await;
+    let (mut reading, mut writing) = tokio::io::split(client.stream);
+    let endless = async {
+        use tokio::io::AsyncWriteExt;
+        while writing.write_all(PIECE).await.is_ok() {}
+        std::future::pending::<()>().await;
+    };
+    let mut answer = [0; 12];
+    tokio::select! {
+        () = endless => {}
+        read = in_time("an answer", tokio::io::AsyncReadExt::read_exact(&mut reading, &mut answer)) => drop(read.unwrap()),
+    }
+    assert_eq!(&answer, b"HTTP/1.1 502");
+    assert_eq!((edge.refusals("upstream-failed"), edge.refusals("body-timeout")), (1, 0));
+}
+
+#[tokio::test]
 async fn idle_connections_are_closed_without_a_word() {
     let origin = Origin::named("x").await;
     let edge = Edge::with(|plan| plan.config.timeouts.idle = ms(120), &[&origin]).await;

@@ -467,6 +467,34 @@ async fn both_sides_may_talk_at_once_and_pause_for_longer_than_an_upload_may() {
     assert_eq!(client.next_chunk().await, Ok(Vec::new()));
 }
 
+/// Writes as much as it reads, at the same time, and each more than fits in between.
+pub(crate) async fn exchanging_at_once(length: usize) -> Origin {
+    use tokio::io::{AsyncReadExt, AsyncWriteExt};
+    Origin::start(move |mut visit| async move {
+        visit.head().await;
+        visit.send(format!("HTTP/1.1 200 OK\r\ncontent-length: {length}\r\n\r\n")).await;
+        let (reading, mut writing) = tokio::io::split(visit.peer.stream);
+        let answer = vec![b'x'; length];
+        // Chunks have a little more to read; nobody counts them here.
+        let mut request = reading.take(length as u64);
+        let mut sink = tokio::io::sink();
+        let (sent, read) = tokio::join!(writing.write_all(&answer), tokio::io::copy(&mut request, &mut sink));
+        assert!(sent.is_ok() && read.is_ok());
+    })
+    .await
+}
+
+#[tokio::test]
+async fn a_client_may_send_all_before_it_reads_anything() {
+    const LENGTH: usize = 24 * 1024 * 1024;
+    let origin = exchanging_at_once(LENGTH).await;
+    let edge = Edge::before(&[&origin]).await;
+    let mut client = edge.connect().await;
+    client.send(format!("POST /x HTTP/1.1\r\nhost: a\r\ncontent-length: {LENGTH}\r\n\r\n")).await;
+    client.send(vec![b'x'; LENGTH]).await;
+    assert_eq!(client.answer().await.body.len(), LENGTH);
+}
+
 #[tokio::test]
 async fn only_silence_ends_a_stream() {
     let origin = Origin::start(|mut visit| async move {
