@@ -11,6 +11,7 @@ use plimsoll_gateway::{Address, Endpoint, Gateway, OnHealth, Source, balance, ou
 use plimsoll_policy::forwarded::TrustedProxies;
 
 use crate::config::{self, ServerAddress, Settings};
+use crate::listening;
 use crate::report::Failure;
 
 fn gateway(settings: &Settings) -> plimsoll_gateway::Config {
@@ -93,12 +94,12 @@ fn upstream(settings: &Settings, name: &str, balance: config::Balance, health_pa
     }
 }
 
-/// Starts the edge. A port in use is the most common reason why not.
+/// Starts the edge. A port in use is the most common reason why not, but not the only one.
 pub fn start(settings: &Settings, sources: Vec<Source>, routes: Vec<Route>, on_health: &OnHealth) -> Result<Gateway, Failure> {
     Gateway::start(gateway(settings), sources, routes, on_health).map_err(|error| match error {
-        plimsoll_gateway::Error::Listen { address, .. } => {
-            let hint = format!("something else uses port {}; take another one with --port, or 0 for any free one", address.port());
-            Failure::failed(error).hint(hint)
+        plimsoll_gateway::Error::Listen { address, ref source } => {
+            let hint = listening::hint(source.kind(), address, listening::GATEWAY);
+            Failure::failed(error).hint_if(hint)
         }
         error => Failure::failed(error),
     })

@@ -10,12 +10,11 @@ mod news;
 pub mod picture;
 
 use std::ffi::OsString;
-use std::path::PathBuf;
 use std::sync::{Arc, OnceLock};
 
 use anyhow::{Context, anyhow};
 use plimsoll_gateway::{Address, Endpoint, Gateway, OnHealth, Source};
-use plimsoll_supervisor::{Backoff, Instance, Spec, State, Supervisor};
+use plimsoll_supervisor::{Backoff, Instance, SELF_EXE, Spec, State, Supervisor};
 use tokio::sync::watch;
 use tokio::time::Instant;
 
@@ -23,6 +22,7 @@ use crate::banner::{self, Banner};
 use crate::config::Settings;
 use crate::data_dir::DataDir;
 use crate::edge;
+use crate::open_files;
 use crate::operator::Operator;
 use crate::report::Failure;
 use crate::signals::Signals;
@@ -48,11 +48,14 @@ pub struct Plan {
 /// Runs the fleet until it is told to stop, and drains it. Everything it started has ended when it returns, whatever it returns.
 pub fn run(plan: Plan, settings: &Settings, data_dir: &DataDir) -> Result<(), Failure> {
     let _claim = data_dir.claim()?;
+    let open_files = open_files::raise();
+    open_files::warn_if_too_few(settings);
+    let spec = spec(&plan, settings, data_dir, open_files);
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().context("cannot start the runtime")?;
-    runtime.block_on(start_and_stop(plan, settings, data_dir))
+    runtime.block_on(start_and_stop(plan, spec, settings, data_dir))
 }
 
-async fn start_and_stop(plan: Plan, settings: &Settings, data_dir: &DataDir) -> Result<(), Failure> {
+async fn start_and_stop(plan: Plan, spec: Spec, settings: &Settings, data_dir: &DataDir) -> Result<(), Failure> {
     let mut signals = Signals::listen().context("cannot listen for signals")?;
     let started = Instant::now();
     let operator = Operator::bind(settings, data_dir).await?;
@@ -62,7 +65,7 @@ async fn start_and_stop(plan: Plan, settings: &Settings, data_dir: &DataDir) -> 
     let (publish, endpoints) = watch::channel(Vec::new());
     let source = Source { config: edge::fleet(settings, &plan.name), endpoints };
     let gateway = edge::start(settings, vec![source], edge::catch_all(), &readiness(&supervisor))?;
-    let (running, events) = Supervisor::start(spec(&plan, settings, data_dir)?).await.map_err(hinted)?;
+    let (running, events) = Supervisor::start(spec).await.map_err(hinted)?;
     let instances = running.instances();
     let _ = supervisor.set(running);
     let joined = tokio::spawn(join(instances.clone(), publish));
@@ -147,10 +150,9 @@ fn endpoint(instance: &Instance) -> Endpoint {
     Endpoint { id: instance.id.as_str().into(), generation: instance.generation, address, weight: 1, draining: !takes_traffic }
 }
 
-fn spec(plan: &Plan, settings: &Settings, data_dir: &DataDir) -> Result<Spec, Failure> {
+fn spec(plan: &Plan, settings: &Settings, data_dir: &DataDir, open_files: Option<u64>) -> Spec {
     let fleet = &settings.fleet;
-    let self_exe = self_exe()?;
-    Ok(Spec {
+    Spec {
         name_prefix: plan.name.clone(),
         instances: plan.instances,
         inherited: plan.inherited.clone(),
@@ -158,22 +160,14 @@ fn spec(plan: &Plan, settings: &Settings, data_dir: &DataDir) -> Result<Spec, Fa
         startup_timeout: fleet.startup_timeout,
         stop_timeout: fleet.stop_timeout,
         backoff: Backoff { initial: fleet.backoff_initial, max: fleet.backoff_max },
-        ..Spec::new(self_exe, data_dir.path().join("run"), plan.command.clone())
-    })
-}
-
-/// Our own binary, to start it again as guard, as instance, and before each command.
-pub fn self_exe() -> Result<PathBuf, Failure> {
-    Ok(std::env::current_exe().context("cannot find the path of this program")?)
+        open_files,
+        ..Spec::new(SELF_EXE.into(), data_dir.path().join("run"), plan.command.clone())
+    }
 }
 
 fn hinted(error: plimsoll_supervisor::Error) -> Failure {
     let hint = error.hint();
-    let failure = Failure::failed(error);
-    match hint {
-        Some(hint) => failure.hint(hint),
-        None => failure,
-    }
+    Failure::failed(error).hint_if(hint)
 }
 
 /// For a failure of the first start.
@@ -186,8 +180,5 @@ fn start_failed(instance: &str, status: &str, last_lines: &[String], hint: Optio
     }
     let failure = Failure::failed(anyhow!("{instance} could not be started: {status}"));
     let failure = if last_lines.is_empty() { failure } else { failure.details(details) };
-    match hint {
-        Some(hint) => failure.hint(hint),
-        None => failure,
-    }
+    failure.hint_if(hint)
 }

@@ -7,7 +7,9 @@ mod config;
 mod data_dir;
 mod edge;
 mod fleet;
+mod listening;
 mod logs;
+mod open_files;
 mod operator;
 mod report;
 mod signals;
@@ -21,6 +23,8 @@ use clap::Parser;
 static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
 
 fn main() -> ExitCode {
+    // Started through the kernel's link to itself, it would be called `exe` in `ps` and `top`. Without the name it works as well.
+    let _ = rustix::thread::set_name(c"plimsoll");
     if let Some(code) = plimsoll_supervisor::hidden_verb(std::env::args_os()) {
         return code;
     }

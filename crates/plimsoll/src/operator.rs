@@ -9,6 +9,7 @@ use tokio::task::JoinHandle;
 
 use crate::config::Settings;
 use crate::data_dir::DataDir;
+use crate::listening;
 use crate::report::Failure;
 
 /// Bound, so that a port in use is known before anything is started.
@@ -25,9 +26,11 @@ impl Operator {
         let config = Config { token, hosts: admin.hosts.clone(), ..Config::default() };
         let asked = SocketAddr::new(admin.bind, admin.port);
         let tcp = Listener::tcp(asked, &config).await.map_err(|error| {
-            let failure = Failure::failed(error);
-            failure
-                .hint(format!("is another plimsoll running? `plimsoll status` tells; --admin-port takes another port than {}", admin.port))
+            let hint = match &error {
+                plimsoll_admin::Error::Bind { source, .. } => listening::hint(source.kind(), asked, listening::OPERATOR),
+                _ => None,
+            };
+            Failure::failed(error).hint_if(hint)
         })?;
         let address = tcp.address().context("the admin listener has no address")?;
         let socket = Listener::unix(data_dir.socket())?;

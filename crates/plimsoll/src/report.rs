@@ -40,6 +40,12 @@ impl Failure {
         self
     }
 
+    #[must_use]
+    pub fn hint_if(mut self, hint: Option<impl Into<String>>) -> Self {
+        self.hint = hint.map(Into::into).or(self.hint);
+        self
+    }
+
     /// Text that stands above the error.
     #[must_use]
     pub fn details(mut self, details: String) -> Self {

@@ -12,14 +12,14 @@ mod up;
 use std::process::ExitCode;
 
 use crate::cli::{Cli, RunArgs, StatusArgs, Verb};
-use crate::config::{self, Environment, Flags, Mistake, Mistakes, Settings};
+use crate::config::{self, Environment, Flags, Loaded, Mistake, Mistakes};
 use crate::report::Failure;
 
 /// Does what the command line says; without a verb, `up`.
 pub fn dispatch(cli: Cli, environment: &Environment) -> Result<(), Failure> {
-    let settings = |flags: &Flags| load(flags, environment);
+    let settings = |flags: &Flags| load(flags, environment).map(|loaded| loaded.settings);
     match cli.verb.unwrap_or(Verb::Up(cli.up)) {
-        Verb::Up(args) => up::run(settings(&args.settings.0)?, environment),
+        Verb::Up(args) => up::run(load(&args.settings.0, environment)?, &args.settings.0, environment),
         Verb::Run(args) => {
             let flags = flags_of_run(&args)?;
             run::run(&args, &settings(&flags)?, environment)
@@ -39,12 +39,12 @@ pub fn report(failure: &Failure) -> ExitCode {
 }
 
 /// The settings in force. Warnings are printed; mistakes are the user's turn.
-fn load(flags: &Flags, environment: &Environment) -> Result<Settings, Failure> {
+fn load(flags: &Flags, environment: &Environment) -> Result<Loaded, Failure> {
     let loaded = config::load(flags, environment).map_err(mistaken)?;
     for warning in &loaded.warnings {
         eprintln!("{warning}");
     }
-    Ok(loaded.settings)
+    Ok(loaded)
 }
 
 fn mistaken(Mistakes(mistakes): Mistakes) -> Failure {

@@ -26,6 +26,11 @@ impl Environment {
     }
 
     #[cfg(test)]
+    pub fn from_told(told: &[(String, String)]) -> Self {
+        Self(told.iter().map(|(name, value)| (name.into(), value.into())).collect())
+    }
+
+    #[cfg(test)]
     pub fn of<const N: usize>(variables: [(&str, &str); N]) -> Self {
         Self(variables.iter().map(|(name, value)| (name.into(), value.into())).collect())
     }

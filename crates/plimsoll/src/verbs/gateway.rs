@@ -14,7 +14,7 @@ use crate::fleet::picture::{self, Urls};
 use crate::operator::Operator;
 use crate::report::Failure;
 use crate::signals::Signals;
-use crate::{edge, logs};
+use crate::{edge, logs, open_files};
 
 pub fn run(settings: &Settings, environment: &Environment) -> Result<(), Failure> {
     if settings.routes.is_empty() {
@@ -24,6 +24,8 @@ pub fn run(settings: &Settings, environment: &Environment) -> Result<(), Failure
     let data_dir = DataDir::open(&settings.data_dir)?;
     let _claim = data_dir.claim()?;
     let _logs = logs::start(settings, environment)?;
+    open_files::raise();
+    open_files::warn_if_too_few(settings);
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().context("cannot start the runtime")?;
     runtime.block_on(serve(settings, &data_dir))
 }

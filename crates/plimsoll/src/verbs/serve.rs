@@ -8,6 +8,7 @@ use plimsoll_service::{Config, Listen, SessionKeys};
 use crate::config::{Environment, Settings};
 use crate::data_dir::DataDir;
 use crate::logs;
+use crate::open_files;
 use crate::report::Failure;
 use crate::signals::Signals;
 
@@ -19,6 +20,7 @@ pub fn run(settings: &Settings, environment: &Environment) -> Result<(), Failure
     let _logs = logs::start(settings, environment)?;
     let listen = listen(environment)?;
     let keys = data_dir.session_keys(settings)?;
+    open_files::raise();
     let runtime = tokio::runtime::Runtime::new().context("cannot start the runtime")?;
     runtime.block_on(async {
         let mut signals = Signals::listen().context("cannot listen for signals")?;

@@ -6,6 +6,7 @@
     reason = "all of this is tests; the lints know only functions marked so"
 )]
 
+mod bare;
 mod config;
 mod dashboard;
 mod edge_alone;
@@ -13,9 +14,12 @@ mod ending;
 mod failures;
 mod fleet;
 mod http;
+mod named_file;
+mod open_files;
 mod operators;
 mod origin;
 mod processes;
+mod replaced_binary;
 mod servers;
 mod sessions;
 mod survival;
