@@ -1,15 +1,11 @@
 //! Which instance served the last requests of the fleet: every instance puts what it finished in front of one bounded list in shared
 //! state, before the client has the answer, so that whoever asks next, anywhere, sees it.
 //!
-//! Writing to shared state costs a commit, for which all instances of a host queue up. So one write at a time is under way in an instance,
-//! and what finishes meanwhile goes with the next one, all together.
-//!
 //! Recording is worth less than any request. It has a tenth of a second; after a failure it pauses, so that an outage slows down one
 //! request in a second instead of all of them; and it never changes an answer.
 
-use std::collections::VecDeque;
 use std::sync::atomic::{AtomicU64, Ordering};
-use std::sync::{Mutex, MutexGuard, PoisonError};
+use std::sync::{Mutex, PoisonError};
 use std::time::Duration;
 
 use axum::extract::{Request, State as Extracted};
@@ -18,7 +14,6 @@ use axum::response::Response;
 use plimsoll_policy::access_log::method_name;
 use plimsoll_state::{Result, State};
 use serde::{Deserialize, Serialize};
-use tokio::sync::Mutex as TurnLock;
 use tokio::time::Instant;
 
 use crate::context::Context;
@@ -48,32 +43,8 @@ pub(crate) struct Served {
 pub(crate) struct Recorder {
     instance: String,
     state: State,
-    queue: Mutex<Queue>,
-    /// Held by whoever writes; holds the number of the last request that needs no writing any more.
-    turn: TurnLock<u64>,
     failures_total: AtomicU64,
     outage: Mutex<Outage>,
-}
-
-/// Finished requests that are not written yet: only the newest, since more would push each other out of the list.
-#[derive(Default)]
-struct Queue {
-    newest_first: VecDeque<Served>,
-    /// The number of the newest one; they are counted from 1.
-    newest: u64,
-}
-
-impl Queue {
-    fn add(&mut self, served: Served) -> u64 {
-        self.newest_first.push_front(served);
-        self.newest_first.truncate(REQUESTS_MAX);
-        self.newest += 1;
-        self.newest
-    }
-
-    fn forget_up_to(&mut self, number: u64) {
-        self.newest_first.truncate((self.newest - number) as usize);
-    }
 }
 
 #[derive(Default)]
@@ -92,7 +63,7 @@ pub(crate) async fn record(Extracted(context): Extracted<Context>, request: Requ
     let response = next.run(request).await;
     let recorder = &context.recorder;
     let instance = recorder.instance.clone();
-    recorder.push(Served { instance, method, path, status: response.status().as_u16(), at: timestamp::now() }).await;
+    recorder.push(&Served { instance, method, path, status: response.status().as_u16(), at: timestamp::now() }).await;
     response
 }
 
@@ -106,52 +77,27 @@ fn shortened(path: &str) -> &str {
 
 impl Recorder {
     pub(crate) fn new(instance: String, state: State) -> Self {
-        let (queue, turn, failures_total, outage) = Default::default();
-        Self { instance, state, queue, turn, failures_total, outage }
+        Self { instance, state, failures_total: AtomicU64::new(0), outage: Mutex::default() }
     }
 
     /// The newest requests of the fleet, newest first. Instances push in the order they finish, which is not quite the order of time.
     pub(crate) async fn newest(&self) -> Result<Vec<Served>> {
         let items = self.state.list_newest(KEY, REQUESTS_MAX).await?;
-        let written_together = items.iter().filter_map(|item| serde_json::from_slice::<Vec<Served>>(item).ok());
-        let mut served: Vec<Served> = written_together.flatten().collect();
+        let mut served: Vec<Served> = items.iter().filter_map(|item| serde_json::from_slice(item).ok()).collect();
         served.sort_by(|one, other| other.at.cmp(&one.at));
-        served.truncate(REQUESTS_MAX);
         Ok(served)
     }
 
-    /// Returns once it is written, whoever did that, or given up.
-    async fn push(&self, served: Served) {
+    async fn push(&self, served: &Served) {
         if self.is_paused() {
             return;
         }
-        let number = self.queue().add(served);
-        match tokio::time::timeout(WRITE_MAX, self.write_up_to(number)).await {
+        let item = serde_json::to_vec(served).expect("strings and a number");
+        match tokio::time::timeout(WRITE_MAX, self.state.list_push(KEY, item.into(), REQUESTS_MAX)).await {
             Ok(Ok(())) => {}
             Ok(Err(error)) => self.failed(&error.to_string()),
             Err(_) => self.failed("no answer in time"),
         }
-    }
-
-    /// Waits for its turn; whoever has it writes everything that waits. One who leaves in the middle, because his client did, leaves it
-    /// all to the next.
-    async fn write_up_to(&self, number: u64) -> Result<()> {
-        let mut done = self.turn.lock().await;
-        if *done >= number {
-            return Ok(());
-        }
-        let (item, newest) = {
-            let queue = self.queue();
-            (serde_json::to_vec(&queue.newest_first).expect("strings and numbers"), queue.newest)
-        };
-        let written = self.state.list_push(KEY, item.into(), REQUESTS_MAX).await;
-        self.queue().forget_up_to(newest);
-        *done = newest;
-        written
-    }
-
-    fn queue(&self) -> MutexGuard<'_, Queue> {
-        self.queue.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
     fn is_paused(&self) -> bool {
@@ -169,15 +115,13 @@ impl Recorder {
         }
     }
 
-    fn outage(&self) -> MutexGuard<'_, Outage> {
+    fn outage(&self) -> std::sync::MutexGuard<'_, Outage> {
         self.outage.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
 
 #[cfg(test)]
 mod tests {
-    use futures_util::{FutureExt, StreamExt};
-
     use super::*;
 
     #[test]
@@ -191,40 +135,5 @@ mod tests {
         let path = format!("/{}", "é".repeat(500));
         assert_eq!(shortened(&path).len(), 255);
         assert_eq!(shortened("/whoami"), "/whoami");
-    }
-
-    fn served(number: usize) -> Served {
-        let at = format!("2026-01-01T00:00:{number:02}.000Z");
-        Served { instance: "api-1".into(), method: "GET".into(), path: format!("/{number}"), status: 200, at }
-    }
-
-    async fn recorder() -> Recorder {
-        Recorder::new("api-1".into(), plimsoll_state::open("memory:").await.unwrap())
-    }
-
-    #[tokio::test(start_paused = true)]
-    async fn what_finishes_during_a_write_is_written_together_before_the_answers() {
-        let recorder = recorder().await;
-        // A write that is under way.
-        let turn = recorder.turn.lock().await;
-        let mut pushes: futures_util::stream::FuturesUnordered<_> = (0..30).map(|number| recorder.push(served(number))).collect();
-        assert!(pushes.next().now_or_never().is_none(), "nobody is answered before his request is written");
-        drop(turn);
-        while pushes.next().await.is_some() {}
-        assert_eq!(recorder.state.list_newest(KEY, 100).await.unwrap().len(), 1, "one write");
-        let newest: Vec<_> = recorder.newest().await.unwrap().into_iter().map(|served| served.path).collect();
-        assert_eq!(newest, (20..30).rev().map(|number| format!("/{number}")).collect::<Vec<_>>());
-        assert!(recorder.queue().newest_first.is_empty());
-    }
-
-    #[tokio::test(start_paused = true)]
-    async fn who_leaves_before_his_turn_is_written_by_the_next() {
-        let recorder = recorder().await;
-        let turn = recorder.turn.lock().await;
-        assert!(recorder.push(served(1)).now_or_never().is_none());
-        drop(turn);
-        recorder.push(served(2)).await;
-        assert_eq!(recorder.newest().await.unwrap(), [served(2), served(1)]);
-        assert_eq!(recorder.state.list_newest(KEY, 100).await.unwrap().len(), 1);
     }
 }

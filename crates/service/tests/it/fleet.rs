@@ -70,7 +70,7 @@ async fn stats_sort_what_instances_pushed_out_of_order_and_skip_what_they_cannot
     let instance = Instance::start(state.clone()).await;
     for second in [1, 3, 2] {
         let at = format!("2026-01-01T00:00:0{second}.000Z");
-        let item = serde_json::json!([{"instance": "api-9", "method": "GET", "path": "/", "status": 200, "at": at}]);
+        let item = serde_json::json!({"instance": "api-9", "method": "GET", "path": "/", "status": 200, "at": at});
         state.list_push("stats:requests", item.to_string().into(), 10).await.unwrap();
     }
     state.list_push("stats:requests", "not json".into(), 10).await.unwrap();
