@@ -110,7 +110,7 @@ table! {
         /// Size of a request head: the request line and all headers. Larger ones are answered 431.
         head_bytes_max: u64 = 32 * KIB, Size(KIB..=MIB);
         /// Number of headers in a request. More are answered 431.
-        headers_max: usize = 100, Whole(1..=1_000);
+        headers_max: usize = 100, Whole(1..=512);
         /// Length of a request target: path and query. Longer ones are answered 414.
         target_bytes_max: u64 = 8 * KIB, Size(64..=MIB);
         /// Size of a request body. A larger one is answered 413, before it is read where its length is announced.
