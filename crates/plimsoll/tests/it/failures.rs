@@ -83,10 +83,13 @@ fn a_server_that_listens_elsewhere_is_told_about_port() {
     find("python3".as_ref()).unwrap();
     let elsewhere = port::free();
     let script = format!("echo starting the engine; exec python3 -u -m http.server -b 127.0.0.1 {elsewhere}");
-    let launch = Launch::run(&["sh", "-c", &script]).word("--instances").word("1");
+    let [public, operators] = [port::free(), port::free()];
+    let launch = Launch::run(&["sh", "-c", &script]).word("--instances").word("1").port(public).admin_port(operators);
     let refused = launch.variable("PLIMSOLL__FLEET__STARTUP_TIMEOUT", "2s").refused();
     check(&refused, 1, &["api-1", "not ready", "starting the engine", &format!("listens on port {elsewhere}"), "$PORT"]);
-    assert!(TcpListener::bind((Ipv4Addr::LOCALHOST, elsewhere)).is_ok(), "it was stopped");
+    for port in [elsewhere, public, operators] {
+        assert!(TcpListener::bind((Ipv4Addr::LOCALHOST, port)).is_ok(), "{port} is free again");
+    }
 }
 
 #[test]
