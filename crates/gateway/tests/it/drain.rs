@@ -53,6 +53,7 @@ async fn requests_in_flight_finish_and_everything_else_ends_at_once() {
     until("all to be under way", || open(edge.gateway.edge()) == (2, 6) && origin.request_count() == 3).await;
     let watch = async {
         until("the order", || edge.gateway.is_draining()).await;
+        tokio::time::sleep(ms(50)).await;
         let answer = about_to_ask.ask(get("/quick")).await;
         assert_eq!(answer.field("connection"), Some("close"), "a connection that is new gets a moment for its first request");
         idle.closed().await;
