@@ -6,11 +6,11 @@
 //!
 //! | file | does |
 //! |---|---|
-//! | [`wire`] | bytes in, bytes out: one connection's buffers, the same at both ends |
-//! | [`head`] | a block of bytes becomes a request or an answer, or is refused |
-//! | [`decode`] | where a body ends: length, chunks, close |
-//! | [`encode`] | heads and chunks as they are written |
-//! | [`server`] | the client's side: a connection's requests, one after the other |
+//! | `wire` | bytes in, bytes out: one connection's buffers, the same at both ends |
+//! | `head` | a block of bytes becomes a request or an answer, or is refused |
+//! | `decode` | where a body ends: length, chunks, close |
+//! | `encode` | heads and chunks as they are written |
+//! | `server` | the client's side: a connection's requests, one after the other |
 
 pub(crate) mod decode;
 pub(crate) mod encode;

@@ -4,13 +4,13 @@
 //!
 //! | module | does |
 //! |---|---|
-//! | [`listen`], [`worker`] | sockets, one runtime per core, connection caps, drain |
-//! | [`http1`], [`http2`] | the client's protocol; [`message`] is what both become |
-//! | [`pipeline`] | the order of the steps at the edge, with the reason for each; [`journey`] counts and logs the request |
-//! | [`route`] | host and path choose the upstream |
-//! | [`attempt`] | which attempts a request gets |
-//! | [`upstream`], [`balance`], [`outlier`], [`probe`] | which instance takes an attempt, and which may not |
-//! | [`forward`], [`pool`], [`tunnel`] | one attempt on one connection |
+//! | `listen`, `worker` | sockets, one runtime per core, connection caps, drain |
+//! | `http1`, `http2` | the client's protocol; `message` is what both become |
+//! | `pipeline` | the order of the steps at the edge, with the reason for each; `journey` counts and logs the request |
+//! | `route` | host and path choose the upstream |
+//! | `attempt` | which attempts a request gets |
+//! | `upstream`, `balance`, `outlier`, `probe` | which instance takes an attempt, and which may not |
+//! | `forward`, `pool`, `tunnel` | one attempt on one connection |
 
 mod alarm;
 mod attempt;

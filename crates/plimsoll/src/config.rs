@@ -2,13 +2,13 @@
 //!
 //! | module | holds |
 //! |---|---|
-//! | [`settings`], [`upstream`], [`route`] | every setting, defined once: type, default, bounds, documentation |
-//! | [`table`] | the form in which they are defined |
-//! | [`shape`], [`raw`] | how kinds of values are read, bounded and printed |
-//! | [`file`], [`environment`] | the layers; flags come last |
-//! | [`coherence`] | what must hold between settings |
-//! | [`mistake`], [`source`], [`suggest`] | mistakes with file, line, column, caret and hint |
-//! | [`reference`] | `plimsoll.toml` and `docs/configuration.md`, written from the definitions |
+//! | `settings`, `upstream`, `route` | every setting, defined once: type, default, bounds, documentation |
+//! | `table` | the form in which they are defined |
+//! | `shape`, `raw` | how kinds of values are read, bounded and printed |
+//! | `file`, `environment` | the layers; flags come last |
+//! | `coherence` | what must hold between settings |
+//! | `mistake`, `source`, `suggest` | mistakes with file, line, column, caret and hint |
+//! | `reference` | `plimsoll.toml` and `docs/configuration.md`, written from the definitions |
 //!
 //! The strongest layer wins: flag, the flag's variable (`PLIMSOLL_PORT`), `PLIMSOLL__SECTION__KEY`, file, default.
 

@@ -1,7 +1,7 @@
 //! A snapshot as Prometheus text (format 0.0.4).
 //!
 //! Written here because the numbers already exist as plain totals: a client library would keep a second copy of them in its own registry.
-//! The families are listed in [`family`]; `docs/metrics.md` prints the same list, and a test keeps the two equal.
+//! The families are listed in `family`; `docs/metrics.md` prints the same list, and a test keeps the two equal.
 
 mod family;
 mod text;

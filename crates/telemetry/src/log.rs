@@ -5,7 +5,7 @@
 //! act; warn, degraded but carried on; info, life-cycle; debug, diagnosis.
 //!
 //! Writing never holds up a request. A line goes into a queue of bounded length that one thread writes out; when whoever reads standard
-//! error is too slow, lines are dropped and counted, and the count is logged as soon as there is room again (see [`queue`]).
+//! error is too slow, lines are dropped and counted, and the count is logged as soon as there is room again (see `queue`).
 
 mod pretty;
 mod queue;

@@ -106,7 +106,7 @@ table! {
     /// What one client, and all of them together, may ask for.
     struct Limits at [Settings.gateway.limits] {
         /// Client connections at a time. Further ones are answered 503 and closed.
-        connections_max: usize = 10_000, Whole(1..=1_000_000);
+        connections_max: usize = 8_192, Whole(1..=1_000_000);
         /// Size of a request head: the request line and all headers. Larger ones are answered 431.
         head_bytes_max: u64 = 32 * KIB, Size(KIB..=MIB);
         /// Number of headers in a request. More are answered 431.
