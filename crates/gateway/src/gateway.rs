@@ -38,7 +38,7 @@ pub struct Source {
     pub endpoints: watch::Receiver<Vec<Endpoint>>,
 }
 
-/// A running edge. Dropping it stops it hard; [`Gateway::drain`] does it gently.
+/// A running edge. Dropping it begins a drain that nobody waits for; [`Gateway::drain`] waits.
 pub struct Gateway {
     address: SocketAddr,
     edge: Arc<EdgeStats>,

@@ -79,6 +79,8 @@ reasons! {
     InvalidContent = "invalid-content", 422, "The content is invalid";
     /// The request head is larger than allowed.
     HeadTooLarge = "head-too-large", 431, "The request head is too large", "gateway.limits.head_bytes_max";
+    /// The request has more header fields than allowed.
+    TooManyHeaders = "too-many-headers", 431, "The request has too many header fields", "gateway.limits.headers_max";
     /// A bug: details are in the log under the request id.
     Internal = "internal", 500, "The server failed";
     /// The method is unknown to this server.

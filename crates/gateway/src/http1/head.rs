@@ -73,7 +73,7 @@ pub(crate) fn parse_request(block: &Bytes, limits: &Limits) -> Result<RequestHea
         Ok(_) => return Err(malformed("the head ends before its empty line")),
         Err(httparse::Error::TooManyHeaders) => {
             let detail = format!("a request may have {} header fields", limits.headers_max);
-            return Err(Refusal::new(Reason::HeadTooLarge, detail));
+            return Err(Refusal::new(Reason::TooManyHeaders, detail));
         }
         Err(httparse::Error::Version) => return Err(other_version(block)),
         Err(error) => return Err(malformed(name_fault(error))),

@@ -34,6 +34,8 @@ pub(crate) struct Server {
     wire: Rc<RefCell<Wire>>,
     peer: Peer,
     alarm: Alarm,
+    /// What had been written when the alarm was last set for a client that accepts nothing.
+    written: u64,
     /// Ready once the gateway drains. Registered once for the connection, not once per request.
     drained: Pin<Box<dyn Future<Output = ()>>>,
 }
@@ -59,7 +61,7 @@ struct Gone;
 impl Server {
     pub(crate) fn new(worker: Rc<Worker>, wire: Wire, peer: Peer) -> Self {
         let drained = Box::pin(worker.drain.clone().wait());
-        Self { worker, wire: Rc::new(RefCell::new(wire)), peer, alarm: Alarm::new(), drained }
+        Self { worker, wire: Rc::new(RefCell::new(wire)), peer, alarm: Alarm::new(), written: 0, drained }
     }
 
     pub(crate) async fn run(mut self) {
@@ -236,9 +238,12 @@ impl Server {
                 Poll::Ready(Ok(())) => self.alarm.off(),
                 Poll::Ready(Err(_)) => return Poll::Ready(Err(Gone)),
                 Poll::Pending => {
+                    let written = wire.out.bytes_total;
                     drop(wire);
                     body.keep_sending(cx);
-                    if !self.alarm.is_set() {
+                    // A slow reader is fine as long as it reads.
+                    if !self.alarm.is_set() || self.written != written {
+                        self.written = written;
                         self.alarm.set_after(self.worker.config.timeouts.write_idle);
                     }
                     ready!(self.alarm.poll(cx));

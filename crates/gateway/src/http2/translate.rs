@@ -62,7 +62,7 @@ fn within(limits: &Limits, target: &str, headers: &HeaderMap) -> Result<(), Refu
     }
     if headers.len() > limits.headers_max {
         let detail = format!("a request may have {} header fields", limits.headers_max);
-        return Err(Refusal::new(Reason::HeadTooLarge, detail));
+        return Err(Refusal::new(Reason::TooManyHeaders, detail));
     }
     Ok(())
 }

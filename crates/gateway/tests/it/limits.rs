@@ -47,7 +47,7 @@ async fn each_limit_is_enforced_at_its_value_and_its_refusal_names_the_setting()
     let with_length = |length: usize| with_body("POST", "/", &"b".repeat(length));
     let cases = [
         ("head-too-large", 431, "head_bytes_max", sized(4_096), sized(4_097)),
-        ("head-too-large", 431, "head_bytes_max", head("/", &fields(10)), head("/", &fields(11))),
+        ("too-many-headers", 431, "headers_max", head("/", &fields(10)), head("/", &fields(11))),
         ("target-too-long", 414, "target_bytes_max", head(&target(1_000), ""), head(&target(1_001), "")),
         ("target-too-long", 414, "target_bytes_max", head(&target(1_000), ""), head(&target(9_000), "")),
         ("body-too-large", 413, "body_bytes_max", with_length(5_000), with_length(5_001)),
