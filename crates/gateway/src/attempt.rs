@@ -17,6 +17,9 @@ use crate::message::{BodyError, Framing, Request, Response, ResponseBody};
 use crate::pool::{Pool, Reuse};
 use crate::upstream::{Permit, Upstream};
 
+/// How much of an answer is held until it is whole: one read's worth, so that streams and downloads flow.
+const HELD_BYTES_MAX: u64 = 16 * 1024;
+
 /// Answers before the answer (1xx) that one attempt may send.
 const INTERIM_MAX: usize = 32;
 
@@ -93,6 +96,17 @@ impl Attempts<'_> {
                 Err(failure) => return Err(exchange.failed(failure)),
             };
             journey.bytes_in = exchange.request_bytes();
+            // Many servers send the head first and die between the two. A short answer is passed on when it is whole, so that its loss is
+            // the next instance's to mend.
+            if let Framing::Length(1..=HELD_BYTES_MAX) = head.framing
+                && request.is_idempotent()
+            {
+                return match exchange.short_body().await {
+                    Ok(body) => Ok(Response { head, body: ResponseBody::Full(body) }),
+                    Err(_) => Err(exchange.broken_off()),
+                };
+            }
+            exchange.commit();
             let body = if head.framing == Framing::None && head.status != StatusCode::SWITCHING_PROTOCOLS {
                 ResponseBody::Empty
             } else {

@@ -9,6 +9,7 @@ use std::rc::Rc;
 use std::task::{Context, Poll, ready};
 use std::time::Duration;
 
+use bytes::{Bytes, BytesMut};
 use http::{Method, StatusCode};
 use tokio::time::{Instant, timeout};
 
@@ -142,6 +143,29 @@ impl Exchange {
         Failed { failure, sent, body: self.body }
     }
 
+    /// The whole of a short body, in one piece.
+    pub(crate) async fn short_body(&mut self) -> Result<Bytes, WireError> {
+        let mut whole = BytesMut::new();
+        while let Some(frame) = poll_fn(|cx| self.poll_frame(cx)).await {
+            let Frame::Data(data) = frame? else { continue };
+            if self.over && whole.is_empty() {
+                return Ok(data);
+            }
+            whole.extend_from_slice(&data);
+        }
+        Ok(whole.freeze())
+    }
+
+    /// An answer that broke off before any of it was passed on. It was counted when it broke.
+    pub(crate) fn broken_off(self) -> Failed {
+        Failed { failure: Failure::Closed, sent: true, body: self.body }
+    }
+
+    /// From here on the answer goes to the client: the request will not be sent again.
+    pub(crate) fn commit(&mut self) {
+        self.body.forget();
+    }
+
     pub(crate) fn total_ends(&self) -> Option<Instant> {
         self.total_ends
     }
@@ -183,13 +207,12 @@ impl Exchange {
         }
     }
 
-    fn parse(&mut self, block: &bytes::Bytes) -> Result<Said, Failure> {
+    fn parse(&mut self, block: &Bytes) -> Result<Said, Failure> {
         let (head, reusable) = parse_response(block, &self.method).map_err(Failure::Malformed)?;
         if head.status.is_informational() && head.status != StatusCode::SWITCHING_PROTOCOLS {
             return Ok(Said::Interim(head));
         }
         self.reusable = reusable;
-        self.body.forget();
         self.permit.answered(&head);
         if let Some(connection) = &mut self.connection {
             connection.wire.begin_body(head.framing);

@@ -140,7 +140,7 @@ async fn a_put_is_replayed_whole_up_to_the_limit_and_not_beyond() {
 #[tokio::test]
 async fn once_a_byte_was_forwarded_the_answer_breaks_off_and_is_not_asked_for_again() {
     let beginnings = [
-        "HTTP/1.1 200 OK\r\ncontent-length: 10\r\n\r\nhalf",
+        "HTTP/1.1 200 OK\r\ncontent-length: 20000\r\n\r\nhalf",
         "HTTP/1.1 200 OK\r\ntransfer-encoding: chunked\r\n\r\n4\r\nhalf\r\n",
         "HTTP/1.1 200 OK\r\ntransfer-encoding: chunked\r\n\r\n4\r\nhalf\r\n0\r\nx-trailer: un",
     ];
@@ -163,6 +163,21 @@ async fn once_a_byte_was_forwarded_the_answer_breaks_off_and_is_not_asked_for_ag
         let failures = || edge.gateway.instances().iter().map(|instance| instance.failures_total).sum::<u64>();
         until("the failure to be counted", || failures() == 1).await;
     }
+}
+
+#[tokio::test]
+async fn a_short_answer_that_breaks_off_is_given_by_another_instance() {
+    let half = Origin::start(|mut visit: Visit| async move {
+        visit.request().await;
+        visit.send("HTTP/1.1 200 OK\r\ncontent-length: 10\r\n\r\nhalf").await;
+    })
+    .await;
+    let whole = Origin::named("whole").await;
+    let edge = Edge::before(&[&half, &whole]).await;
+    while half.request_count() == 0 {
+        assert_eq!(edge.get("/x").await.text(), "whole");
+    }
+    assert_eq!(edge.get("/x").await.text(), "whole");
 }
 
 #[tokio::test]
