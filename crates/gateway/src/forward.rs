@@ -88,7 +88,7 @@ impl Exchange {
     pub(crate) async fn begin(
         request: &mut Request,
         hop: &Hop,
-        permit: Permit,
+        mut permit: Permit,
         pool: &Rc<Pool>,
         reuse: Reuse,
         timeouts: &Timeouts,
@@ -106,11 +106,8 @@ impl Exchange {
             },
         };
         encode::request_head(&mut connection.wire.out.front, request, hop);
-        let mut permit = permit;
         if request.framing != Framing::None {
             permit.uploading();
-        }
-        if request.framing != Framing::None {
             connection.alarm.set_after(timeouts.body_idle);
         }
         Ok(Self {

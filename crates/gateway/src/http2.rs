@@ -18,10 +18,9 @@ use tokio_util::task::TaskTracker;
 pub(crate) use io::{Sniffed, sniff};
 
 use crate::alarm::Alarm;
-use crate::forwarded::Hop;
 use crate::interim::Interim;
 use crate::journey::Journey;
-use crate::message::{Frame, Headers, Response, ResponseBody};
+use crate::message::{Frame, Response, ResponseBody};
 use crate::peer::Peer;
 use crate::pipeline;
 use crate::transport::Transport;
@@ -91,12 +90,7 @@ async fn stream(worker: Rc<Worker>, request: http::Request<RecvStream>, respond:
             };
             answered
         }
-        Err(refusal) => {
-            let hop = Hop::new(peer, &Headers::default(), &worker.config.trusted_proxies);
-            let mut journey = Journey::begin(&worker.edge, worker.config.access_log, hop, method, target);
-            journey.refused(&refusal);
-            (Response::refusal(&refusal, hop.request_id.as_str()), journey)
-        }
+        Err(refusal) => pipeline::refuse(&worker, peer, method, target, &refusal),
     };
     let Interim::Http2(respond) = interim else { return };
     if answer(&worker, respond.into_inner(), response, is_head, &mut journey).await.is_ok() {

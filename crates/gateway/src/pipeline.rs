@@ -2,6 +2,7 @@
 //!
 //! Each step says why it stands where it stands. `plimsoll explain` prints the same order.
 
+use bytes::Bytes;
 use http::Method;
 use plimsoll_policy::{Reason, Refusal};
 
@@ -9,7 +10,7 @@ use crate::attempt::Attempts;
 use crate::forwarded::Hop;
 use crate::interim::Interim;
 use crate::journey::Journey;
-use crate::message::{Framing, Request, Response};
+use crate::message::{Framing, Headers, Request, Response};
 use crate::peer::Peer;
 use crate::worker::Worker;
 
@@ -40,6 +41,14 @@ pub(crate) async fn run(worker: &Worker, peer: Peer, request: &mut Request, inte
         }
     };
     (response, journey)
+}
+
+/// The journey of what could not be made a request: it ends before the first step, counted and logged all the same.
+pub(crate) fn refuse(worker: &Worker, peer: Peer, method: Method, target: Bytes, refusal: &Refusal) -> (Response, Journey) {
+    let hop = Hop::new(peer, &Headers::default(), &worker.config.trusted_proxies);
+    let mut journey = Journey::begin(&worker.edge, worker.config.access_log, hop, method, target);
+    journey.refused(refusal);
+    (Response::refusal(refusal, hop.request_id.as_str()), journey)
 }
 
 async fn steps(worker: &Worker, request: &mut Request, interim: &Interim, journey: &mut Journey) -> Result<Response, Refusal> {

@@ -16,10 +16,9 @@ use super::head::{RequestHead, parse_request};
 use super::wire::{HeadError, Wire};
 use crate::alarm::Alarm;
 use crate::forward::Exchange;
-use crate::forwarded::Hop;
 use crate::interim::Interim;
 use crate::journey::Journey;
-use crate::message::{Frame, Framing, Headers, Request, RequestBody, Response, ResponseBody};
+use crate::message::{Frame, Framing, Request, RequestBody, Response, ResponseBody};
 use crate::peer::Peer;
 use crate::pipeline;
 use crate::tunnel;
@@ -125,10 +124,7 @@ impl Server {
 
     /// Answers what could not even be read as a request, and closes: where the next request would begin is anybody's guess.
     async fn refuse(&mut self, refusal: &Refusal) -> Result<Next, Gone> {
-        let hop = Hop::new(self.peer, &Headers::default(), &self.worker.config.trusted_proxies);
-        let mut journey = Journey::begin(&self.worker.edge, self.worker.config.access_log, hop, unknown(), bytes::Bytes::new());
-        journey.refused(refusal);
-        let response = Response::refusal(refusal, hop.request_id.as_str());
+        let (response, mut journey) = pipeline::refuse(&self.worker, self.peer, unknown(), bytes::Bytes::new(), refusal);
         let client = Client { is_http10: false, is_head: false, keep_alive: false };
         self.answer(response, client, &mut journey).await?;
         journey.complete();
