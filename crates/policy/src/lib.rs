@@ -7,12 +7,14 @@
 //! | [`request_id`] | which id names a request in headers, bodies and logs |
 //! | [`forwarded`] | who the client is behind trusted proxies, and what the next hop is told |
 //! | [`peer`] | who is at the other end of a connection, and whether its word counts |
+//! | [`deadline`] | until when an answer is of use, and how the next hop is told |
 //! | [`access_log`] | what is written about a request once it is over |
 //! | [`catch_panic`] | what a bug in a handler costs |
 //! | [`service_stack`] | in which order a service wears these as tower layers |
 
 pub mod access_log;
 pub mod catch_panic;
+pub mod deadline;
 pub mod forwarded;
 pub mod peer;
 pub mod refusal;

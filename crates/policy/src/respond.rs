@@ -99,6 +99,8 @@ reasons! {
     FirstByteTimeout = "first-byte-timeout", 504, "The instance took too long to answer", "gateway.timeouts.first_byte";
     /// All attempts together took too long.
     TotalTimeout = "total-timeout", 504, "The request took too long", "gateway.timeouts.total";
+    /// The time that the caller, or the route, allows for an answer has passed.
+    DeadlinePassed = "deadline-passed", 504, "The time allowed for this request has passed", "route.deadline";
     /// The request is in a version of HTTP that is not spoken here.
     VersionNotSupported = "version-not-supported", 505, "The HTTP version is not supported";
 }
