@@ -13,15 +13,22 @@ use tokio::time::{Instant, Sleep, sleep_until};
 pub(crate) struct Alarm {
     sleep: Pin<Box<Sleep>>,
     rings_at: Option<Instant>,
+    latest: Option<Instant>,
 }
 
 impl Alarm {
     /// An alarm that is off.
     pub(crate) fn new() -> Self {
-        Self { sleep: Box::pin(sleep_until(Instant::now())), rings_at: None }
+        Self { sleep: Box::pin(sleep_until(Instant::now())), rings_at: None, latest: None }
+    }
+
+    /// However late it is set from now on, it rings then.
+    pub(crate) fn no_later_than(&mut self, latest: Option<Instant>) {
+        self.latest = latest;
     }
 
     pub(crate) fn set(&mut self, rings_at: Instant) {
+        let rings_at = self.latest.map_or(rings_at, |latest| latest.min(rings_at));
         self.rings_at = Some(rings_at);
         if rings_at < self.sleep.deadline() {
             self.sleep.as_mut().reset(rings_at);
@@ -71,5 +78,9 @@ mod tests {
         alarm.set_after(Duration::from_secs(1));
         poll_fn(|cx| alarm.poll(cx)).await;
         assert_eq!(start.elapsed().as_secs(), 10);
+        alarm.no_later_than(Some(Instant::now() + Duration::from_secs(3)));
+        alarm.set_after(Duration::from_mins(1));
+        poll_fn(|cx| alarm.poll(cx)).await;
+        assert_eq!(start.elapsed().as_secs(), 13);
     }
 }

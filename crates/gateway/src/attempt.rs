@@ -36,9 +36,11 @@ impl Attempts<'_> {
         }
         let key = self.upstream.hash_key(request, journey.hop.client);
         let mut total_ends = (request.framing == Framing::None).then(|| Instant::now() + self.config.timeouts.total);
+        let is_over = |end: Option<Instant>| end.is_some_and(|end| end <= Instant::now());
         let mut tried = Vec::new();
         loop {
-            let permit = self.upstream.acquire(&tried, key, total_ends).await?;
+            let wait_ends = [total_ends, request.deadline].into_iter().flatten().min();
+            let permit = self.upstream.acquire(&tried, key, wait_ends).await?;
             journey.attempts += 1;
             journey.instance = Some(permit.member().endpoint.id.clone());
             let slot = permit.member().slot;
@@ -50,7 +52,7 @@ impl Attempts<'_> {
             request.body = failed.body;
             journey.note(describe(&failed.failure));
             let may_repeat = !failed.sent || request.is_idempotent();
-            let time_is_left = total_ends.is_none_or(|end| end > Instant::now());
+            let time_is_left = !is_over(total_ends) && !is_over(request.deadline);
             let again = may_repeat
                 && time_is_left
                 && journey.attempts < self.config.retry.attempts_max
@@ -119,7 +121,7 @@ impl Attempts<'_> {
 }
 
 fn is_about_instance(failure: &Failure) -> bool {
-    !matches!(failure, Failure::Client(_) | Failure::TotalTimeout)
+    !matches!(failure, Failure::Client(_) | Failure::TotalTimeout | Failure::DeadlinePassed)
 }
 
 /// For the log.
@@ -132,6 +134,7 @@ fn describe(failure: &Failure) -> String {
         Failure::Stalled => "the instance stopped reading the request".to_owned(),
         Failure::FirstByteTimeout => "no first byte in time".to_owned(),
         Failure::TotalTimeout => "no answer in time".to_owned(),
+        Failure::DeadlinePassed => "no answer before the deadline".to_owned(),
         Failure::Client(error) => format!("request body: {error:?}"),
     }
 }
@@ -148,6 +151,7 @@ fn refusal(failure: &Failure, sent: bool, config: &Config) -> Refusal {
         Failure::Malformed(_) => (Reason::UpstreamFailed, "the instance sent an invalid answer".to_owned()),
         Failure::FirstByteTimeout => (Reason::FirstByteTimeout, format!("no answer began within {:?}", config.timeouts.first_byte)),
         Failure::TotalTimeout => (Reason::TotalTimeout, format!("no answer within {:?}", config.timeouts.total)),
+        Failure::DeadlinePassed => (Reason::DeadlinePassed, "no answer within the time that was allowed for it".to_owned()),
         Failure::Client(BodyError::TooLarge) => (Reason::BodyTooLarge, format!("a body may have {} bytes", config.limits.body_bytes_max)),
         Failure::Client(BodyError::Malformed(what)) => (Reason::MalformedRequest, (*what).to_owned()),
         Failure::Client(BodyError::Gone) => (Reason::MalformedRequest, "the body ended before its announced end".to_owned()),

@@ -5,6 +5,7 @@ use std::time::Duration;
 
 use plimsoll_policy::forwarded::TrustedProxies;
 
+use crate::sender::Sender;
 use crate::{balance, outlier};
 
 #[derive(Clone, Debug)]
@@ -73,17 +74,10 @@ pub enum AccessLog {
 pub struct UpstreamConfig {
     pub name: String,
     pub balance: balance::Policy,
-    pub hash_on: HashOn,
+    /// What consistent hashing keeps together.
+    pub hash_on: Sender,
     pub probe: Probe,
     pub ejection: outlier::Config,
-}
-
-/// What consistent hashing keeps together.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub enum HashOn {
-    ClientIp,
-    Header(String),
-    Cookie(String),
 }
 
 #[derive(Clone, Debug)]

@@ -11,7 +11,7 @@ use std::time::Duration;
 
 use bytes::{Bytes, BytesMut};
 use http::{Method, StatusCode};
-use tokio::time::{Instant, timeout};
+use tokio::time::{Instant, timeout_at};
 
 use crate::config::Timeouts;
 use crate::forwarded::Hop;
@@ -36,6 +36,8 @@ pub(crate) enum Failure {
     Stalled,
     FirstByteTimeout,
     TotalTimeout,
+    /// The time that the caller or the route allows is over.
+    DeadlinePassed,
     /// The client's fault, or its leaving: says nothing about the instance.
     Client(BodyError),
 }
@@ -62,6 +64,7 @@ pub(crate) struct Exchange {
     timeouts: Timeouts,
     /// When all attempts together must have led to an answer; known once the request has been received.
     total_ends: Option<Instant>,
+    deadline: Option<Instant>,
     waiting: bool,
     over: bool,
     /// Doing it twice is the same as doing it once.
@@ -97,7 +100,7 @@ impl Exchange {
         let body = std::mem::replace(&mut request.body, RequestBody::empty());
         let mut connection = match pool.take(permit.member().slot, reuse) {
             Some(connection) => connection,
-            None => match connect(&permit, timeouts.connect).await {
+            None => match connect(&permit, timeouts.connect, request.deadline).await {
                 Ok(connection) => connection,
                 Err(failure) => {
                     permit.failed(&failure);
@@ -106,6 +109,7 @@ impl Exchange {
             },
         };
         encode::request_head(&mut connection.wire.out.front, request, hop);
+        connection.alarm.no_later_than(request.deadline);
         if request.framing != Framing::None {
             permit.uploading();
             connection.alarm.set_after(timeouts.body_idle);
@@ -122,6 +126,7 @@ impl Exchange {
             pool: Rc::clone(pool),
             timeouts: *timeouts,
             total_ends,
+            deadline: request.deadline,
             waiting: false,
             over: false,
             repeatable: request.is_idempotent(),
@@ -197,6 +202,7 @@ impl Exchange {
     fn alarm_failure(&self) -> Failure {
         let output_is_stuck = self.connection.as_ref().is_some_and(|connection| !connection.wire.out.is_empty());
         match self.total_ends {
+            _ if self.deadline_has_passed() => Failure::DeadlinePassed,
             Some(end) if end <= Instant::now() => Failure::TotalTimeout,
             _ if output_is_stuck => Failure::Stalled,
             None => Failure::Client(BodyError::Idle),
@@ -282,6 +288,9 @@ impl Exchange {
         if self.over {
             return Poll::Ready(None);
         }
+        if self.deadline_has_passed() {
+            return self.give_up();
+        }
         let Some(connection) = &mut self.connection else { return Poll::Ready(Some(Err(WireError::Closed))) };
         match connection.wire.poll_frame(cx) {
             Poll::Ready(frame) => {
@@ -300,10 +309,23 @@ impl Exchange {
                     connection.alarm.set_after(self.timeouts.stream_idle);
                 }
                 ready!(connection.alarm.poll(cx));
+                if self.deadline_has_passed() {
+                    return self.give_up();
+                }
                 self.fail();
                 Poll::Ready(Some(Err(WireError::Malformed("the instance sent nothing for too long"))))
             }
         }
+    }
+
+    /// Breaks an answer off whose rest would come too late. Nobody's fault: the instance may have been asked for too much.
+    fn give_up<T>(&mut self) -> Poll<Option<Result<T, WireError>>> {
+        self.connection = None;
+        Poll::Ready(Some(Err(WireError::Malformed("the deadline passed before the answer was complete"))))
+    }
+
+    fn deadline_has_passed(&self) -> bool {
+        self.deadline.is_some_and(|deadline| deadline <= Instant::now())
     }
 
     /// Whether the answer has been read to its end.
@@ -329,10 +351,13 @@ impl Exchange {
     }
 }
 
-async fn connect(permit: &Permit, limit: Duration) -> Result<Box<Connection>, Failure> {
-    match timeout(limit, permit.member().endpoint.address.connect()).await {
+async fn connect(permit: &Permit, limit: Duration, deadline: Option<Instant>) -> Result<Box<Connection>, Failure> {
+    let limit = Instant::now() + limit;
+    let ends = deadline.map_or(limit, |deadline| deadline.min(limit));
+    match timeout_at(ends, permit.member().endpoint.address.connect()).await {
         Ok(Ok(transport)) => Ok(Connection::new(transport)),
         Ok(Err(error)) => Err(Failure::Connect(error)),
+        Err(_) if ends < limit => Err(Failure::DeadlinePassed),
         Err(_) => Err(Failure::ConnectTimeout),
     }
 }

@@ -60,6 +60,10 @@ impl Journey {
         }
     }
 
+    pub(crate) fn started(&self) -> Instant {
+        self.started
+    }
+
     pub(crate) fn count_retry(&self) {
         self.edge.retries.fetch_add(1, Relaxed);
     }

@@ -7,6 +7,7 @@
 //! | `listen`, `worker` | sockets, one runtime per core, connection caps, drain |
 //! | `http1`, `http2` | the client's protocol; `message` is what both become |
 //! | `pipeline` | the order of the steps at the edge, with the reason for each; `journey` counts and logs the request |
+//! | `sender` | who is treated as one: by consistent hashing, by fair queueing |
 //! | `route` | host and path choose the upstream |
 //! | `attempt` | which attempts a request gets |
 //! | `upstream`, `balance`, `outlier`, `probe` | which instance takes an attempt, and which may not |
@@ -35,6 +36,7 @@ mod pipeline;
 mod pool;
 mod probe;
 pub mod route;
+pub mod sender;
 mod stats;
 mod transport;
 mod tunnel;

@@ -11,6 +11,7 @@ pub(crate) use name::Name;
 use bytes::Bytes;
 use http::{Method, StatusCode};
 use plimsoll_policy::Refusal;
+use tokio::time::Instant;
 
 /// How the end of a body is found.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -34,6 +35,8 @@ pub(crate) struct Request {
     pub(crate) body: RequestBody,
     /// The protocol that the client wants to switch to on this connection.
     pub(crate) upgrade: Option<Bytes>,
+    /// Until when the answer is of use, where the caller or the route says so. Covers everything, the answer's body too.
+    pub(crate) deadline: Option<Instant>,
 }
 
 impl Request {

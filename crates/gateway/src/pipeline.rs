@@ -4,13 +4,13 @@
 
 use bytes::Bytes;
 use http::Method;
-use plimsoll_policy::{Reason, Refusal};
+use plimsoll_policy::{Reason, Refusal, deadline};
 
 use crate::attempt::Attempts;
 use crate::forwarded::Hop;
 use crate::interim::Interim;
 use crate::journey::Journey;
-use crate::message::{Framing, Headers, Request, Response};
+use crate::message::{Framing, Headers, Name, Request, Response};
 use crate::peer::Peer;
 use crate::worker::Worker;
 
@@ -22,6 +22,7 @@ pub const ORDER: &[(&str, &str)] = &[
     ("method", "CONNECT and TRACE are never forwarded: one makes a tunnel, the other echoes secrets"),
     ("body limit", "from Content-Length, before a byte of the body is read; counted again while it streams"),
     ("route", "host and path choose the upstream; policies after it may differ per route"),
+    ("deadline", "the caller's or the route's, whichever is earlier: everything below keeps to it, and the next hop is told what is left"),
     ("attempts", "around the balancer: each attempt may go to another instance, within the total time"),
     ("balance", "as late as possible, on the freshest load figures"),
     ("forward", "one connection, both bodies streaming, nothing buffered that is not needed for a retry"),
@@ -67,6 +68,8 @@ async fn steps(worker: &Worker, request: &mut Request, interim: &Interim, journe
         return Err(Refusal::new(Reason::NoRoute, "no route matches this host and path"));
     };
     journey.route = Some(route.pattern.clone());
+    let allowed = request.headers.first(Name::XRequestTimeoutMs).and_then(deadline::parse);
+    request.deadline = deadline::earliest(journey.started(), allowed, route.deadline);
     let upstream = &worker.upstreams[route.upstream];
     Attempts { config: &worker.config, upstream, pool: &worker.pool }.run(request, interim, journey).await
 }

@@ -14,6 +14,7 @@ mod tests;
 
 use std::collections::BTreeMap;
 use std::sync::Arc;
+use std::time::Duration;
 
 /// Longer names do not exist (RFC 1035).
 const HOST_BYTES_MAX: usize = 255;
@@ -27,6 +28,8 @@ pub struct Route {
     pub(crate) pattern: Arc<str>,
     /// Its position in the list of upstreams.
     pub(crate) upstream: usize,
+    /// The longest that any request may take, its answer's body included.
+    pub(crate) deadline: Option<Duration>,
     path: Path,
 }
 
@@ -56,7 +59,12 @@ pub enum Error {
 impl Route {
     pub fn new(host: Option<&str>, pattern: &str, upstream: usize) -> Result<Self, Error> {
         let host = host.map(parse_host).transpose()?;
-        Ok(Self { host, path: parse_pattern(pattern)?, pattern: pattern.into(), upstream })
+        Ok(Self { host, path: parse_pattern(pattern)?, pattern: pattern.into(), upstream, deadline: None })
+    }
+
+    #[must_use]
+    pub fn with_deadline(self, deadline: Option<Duration>) -> Self {
+        Self { deadline, ..self }
     }
 
     fn name(&self) -> String {

@@ -17,9 +17,9 @@ pub(crate) use member::{Health, Member, MemberStats, Permit};
 
 use crate::balance::{self, Balancer};
 use crate::clock::now_ns;
-use crate::config::{HashOn, UpstreamConfig};
+use crate::config::UpstreamConfig;
 use crate::endpoint::Endpoint;
-use crate::message::{Name, Request};
+use crate::message::Request;
 use crate::outlier::Eligibility;
 
 /// How long a request waits when there is no instance at all: long enough for a restart, short enough for a person.
@@ -123,23 +123,9 @@ impl Upstream {
 
     /// What consistent hashing keeps together; `None` under other policies.
     pub(crate) fn hash_key(&self, request: &Request, client: IpAddr) -> Option<u64> {
-        if self.config.balance != balance::Policy::ConsistentHash {
-            return None;
-        }
-        match &self.config.hash_on {
-            HashOn::ClientIp => match client {
-                IpAddr::V4(address) => Some(balance::hash_key(&address.octets())),
-                IpAddr::V6(address) => Some(balance::hash_key(&address.octets())),
-            },
-            HashOn::Header(name) => request.headers.first_named(name).map(balance::hash_key),
-            HashOn::Cookie(name) => cookie(request, name.as_bytes()).map(balance::hash_key),
-        }
+        let hashes = self.config.balance == balance::Policy::ConsistentHash;
+        if hashes { self.config.hash_on.key(request, client) } else { None }
     }
-}
-
-fn cookie<'a>(request: &'a Request, name: &[u8]) -> Option<&'a [u8]> {
-    let pairs = request.headers.all(Name::Cookie).flat_map(|value| value.split(|byte| *byte == b';'));
-    pairs.map(<[u8]>::trim_ascii).find_map(|pair| pair.strip_prefix(name)?.strip_prefix(b"="))
 }
 
 impl UpstreamConfig {

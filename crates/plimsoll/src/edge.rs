@@ -5,8 +5,9 @@ use std::sync::Arc;
 use std::thread;
 
 use anyhow::{Context, anyhow};
-use plimsoll_gateway::config::{AccessLog, HashOn, Limits, Probe, Retry, Timeouts, UpstreamConfig};
+use plimsoll_gateway::config::{AccessLog, Limits, Probe, Retry, Timeouts, UpstreamConfig};
 use plimsoll_gateway::route::Route;
+use plimsoll_gateway::sender::Sender;
 use plimsoll_gateway::{Address, Endpoint, Gateway, OnHealth, Source, balance, outlier};
 use plimsoll_policy::forwarded::TrustedProxies;
 
@@ -72,11 +73,7 @@ fn upstream(settings: &Settings, name: &str, balance: config::Balance, health_pa
             config::Balance::P2cEwma => balance::Policy::P2cEwma,
             config::Balance::ConsistentHash => balance::Policy::ConsistentHash,
         },
-        hash_on: match &settings.gateway.hash_on {
-            config::HashOn::ClientIp => HashOn::ClientIp,
-            config::HashOn::Header(name) => HashOn::Header(name.to_string()),
-            config::HashOn::Cookie(name) => HashOn::Cookie(name.clone()),
-        },
+        hash_on: sender(&settings.gateway.hash_on),
         probe: Probe {
             path: (!health_path.is_empty()).then(|| health_path.to_owned()),
             interval: health.interval,
@@ -91,6 +88,14 @@ fn upstream(settings: &Settings, name: &str, balance: config::Balance, health_pa
             panic_threshold: ejection.panic_threshold as f32,
             ..outlier::Config::default()
         },
+    }
+}
+
+fn sender(named: &config::HashOn) -> Sender {
+    match named {
+        config::HashOn::ClientIp => Sender::ClientIp,
+        config::HashOn::Header(name) => Sender::Header(name.to_string()),
+        config::HashOn::Cookie(name) => Sender::Cookie(name.clone()),
     }
 }
 

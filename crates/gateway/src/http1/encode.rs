@@ -2,6 +2,8 @@
 
 use bytes::Bytes;
 use http::{HeaderMap, StatusCode};
+use plimsoll_policy::deadline;
+use tokio::time::Instant;
 
 use super::wire::Out;
 use crate::date;
@@ -36,7 +38,8 @@ pub(crate) fn request_head(front: &mut Vec<u8>, request: &Request, hop: &Hop) {
     front.extend_from_slice(b" HTTP/1.1\r\n");
     field(front, b"host", &request.host);
     for (known, name, value) in request.headers.end_to_end() {
-        if !known.is_rewritten() && (known != Name::XForwardedOther || hop.peer_is_trusted()) {
+        let is_spent = known == Name::XRequestTimeoutMs && request.deadline.is_some();
+        if !known.is_rewritten() && !is_spent && (known != Name::XForwardedOther || hop.peer_is_trusted()) {
             field(front, name, value);
         }
     }
@@ -44,6 +47,10 @@ pub(crate) fn request_head(front: &mut Vec<u8>, request: &Request, hop: &Hop) {
         front.extend_from_slice(b"te: trailers\r\n");
     }
     framing_field(front, request.framing);
+    if let Some(deadline) = request.deadline {
+        let left_ms = deadline::remaining_ms(deadline, Instant::now());
+        field(front, deadline::HEADER.as_bytes(), itoa::Buffer::new().format(left_ms).as_bytes());
+    }
     if let Some(protocol) = &request.upgrade {
         front.extend_from_slice(b"connection: upgrade\r\n");
         field(front, b"upgrade", protocol);

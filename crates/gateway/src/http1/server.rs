@@ -161,7 +161,7 @@ impl Server {
             _ => RequestBody::http1(Rc::clone(&self.wire), self.worker.config.limits.body_bytes_max),
         };
         let RequestHead { method, target, host, headers, framing, upgrade, .. } = head;
-        Request { method, target, host, headers, framing, body, upgrade }
+        Request { method, target, host, headers, framing, body, upgrade, deadline: None }
     }
 
     /// Runs the work for a request for as long as its client is there; dropping it cancels what the instance was asked to do.

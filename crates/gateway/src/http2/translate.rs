@@ -46,6 +46,7 @@ pub(super) fn request(request: http::Request<RecvStream>, limits: &Limits) -> Re
         framing,
         body,
         upgrade: None,
+        deadline: None,
     })
 }
 

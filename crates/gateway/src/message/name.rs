@@ -24,6 +24,7 @@ pub(crate) enum Name {
     XForwardedProto,
     XRealIp,
     XRequestId,
+    XRequestTimeoutMs,
     /// A name of the edge's own with `_` for `-`: CGI and WSGI cannot tell the two apart.
     Shadow,
     Other,
@@ -51,6 +52,7 @@ impl Name {
             16 if is("x-forwarded-host") => Self::XForwardedHost,
             16 if is("proxy-connection") => Self::ProxyConnection,
             17 if is("x-forwarded-proto") => Self::XForwardedProto,
+            20 if is("x-request-timeout-ms") => Self::XRequestTimeoutMs,
             17 if is("transfer-encoding") => Self::TransferEncoding,
             _ => Self::of_other(name),
         }

@@ -181,7 +181,8 @@ impl Permit {
 
     pub(crate) fn failed(&self, failure: &Failure) {
         let failure = match failure {
-            Failure::Client(_) => return,
+            // The caller's own limit may have been too short for the work.
+            Failure::Client(_) | Failure::DeadlinePassed => return,
             Failure::Connect(error) if is_our_shortage(error) => return,
             Failure::Connect(error) if matches!(error.kind(), std::io::ErrorKind::ConnectionRefused | std::io::ErrorKind::NotFound) => {
                 outlier::Failure::Refused

@@ -4,7 +4,7 @@ use std::collections::HashMap;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering::Relaxed};
 
-use plimsoll_gateway::config::HashOn;
+use plimsoll_gateway::sender::Sender;
 use plimsoll_gateway::{Endpoint, balance};
 use plimsoll_telemetry::snapshot::InstanceState;
 use tokio::sync::Notify;
@@ -242,7 +242,7 @@ async fn a_key_stays_with_its_instance_and_only_those_of_a_lost_one_move() {
     let edge = Edge::with(
         |plan| {
             plan.upstream.balance = balance::Policy::ConsistentHash;
-            plan.upstream.hash_on = HashOn::Cookie("session".to_owned());
+            plan.upstream.hash_on = Sender::Cookie("session".to_owned());
         },
         &origins.each_ref(),
     )

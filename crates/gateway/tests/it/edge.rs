@@ -3,8 +3,9 @@
 use std::net::SocketAddr;
 use std::sync::{Arc, Mutex};
 
-use plimsoll_gateway::config::{AccessLog, HashOn, Limits, Probe, Retry, Timeouts, UpstreamConfig};
+use plimsoll_gateway::config::{AccessLog, Limits, Probe, Retry, Timeouts, UpstreamConfig};
 use plimsoll_gateway::route::Route;
+use plimsoll_gateway::sender::Sender;
 use plimsoll_gateway::{Config, Endpoint, Gateway, OnHealth, Source, balance, outlier};
 use plimsoll_policy::forwarded::TrustedProxies;
 use plimsoll_telemetry::snapshot::InstanceState;
@@ -63,7 +64,7 @@ impl Plan {
             upstream: UpstreamConfig {
                 name: "api".to_owned(),
                 balance: balance::Policy::RoundRobin,
-                hash_on: HashOn::ClientIp,
+                hash_on: Sender::ClientIp,
                 probe: Probe { path: None, interval: far, timeout: far, unhealthy_after: 1, healthy_after: 1 },
                 ejection: outlier::Config { failures: 100, ..outlier::Config::default() },
             },
