@@ -4,10 +4,12 @@
 
 mod base64;
 pub mod browser;
+pub mod capacity;
 pub mod exchange;
 pub mod node;
 pub mod poll;
 pub mod port;
+pub mod postgres;
 pub mod process;
 pub mod python;
 pub mod redis;
