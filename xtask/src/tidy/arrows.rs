@@ -15,6 +15,7 @@ const ARROWS: &[(&str, &[&str])] = &[
         &[
             "plimsoll-admin",
             "plimsoll-gateway",
+            "plimsoll-load",
             "plimsoll-policy",
             "plimsoll-service",
             "plimsoll-state",
@@ -25,6 +26,7 @@ const ARROWS: &[(&str, &[&str])] = &[
     ("plimsoll-admin", &["plimsoll-policy", "plimsoll-telemetry"]),
     ("plimsoll-gateway", &["plimsoll-policy", "plimsoll-telemetry"]),
     ("plimsoll-service", &["plimsoll-policy", "plimsoll-state", "plimsoll-telemetry"]),
+    ("plimsoll-load", &[]),
     ("plimsoll-policy", &[]),
     ("plimsoll-state", &[]),
     ("plimsoll-supervisor", &[]),
