@@ -8,15 +8,19 @@
 //! | [`forwarded`] | who the client is behind trusted proxies, and what the next hop is told |
 //! | [`peer`] | who is at the other end of a connection, and whether its word counts |
 //! | [`deadline`] | until when an answer is of use, and how the next hop is told |
+//! | [`admission`] | how many requests the instances work on at once, who waits, and who is turned away |
+//! | [`priority`] | how much a request matters when not all can be served |
 //! | [`access_log`] | what is written about a request once it is over |
 //! | [`catch_panic`] | what a bug in a handler costs |
 //! | [`service_stack`] | in which order a service wears these as tower layers |
 
 pub mod access_log;
+pub mod admission;
 pub mod catch_panic;
 pub mod deadline;
 pub mod forwarded;
 pub mod peer;
+pub mod priority;
 pub mod refusal;
 pub mod request_id;
 pub mod respond;

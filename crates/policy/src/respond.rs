@@ -93,6 +93,10 @@ reasons! {
     NoInstance = "no-instance", 503, "No instance is available";
     /// The gateway holds as many connections as it may.
     TooManyConnections = "too-many-connections", 503, "Too many connections", "gateway.limits.connections_max";
+    /// More requests arrive than the instances can serve in time.
+    Overloaded = "overloaded", 503, "The service is overloaded", "gateway.admission.queue_wait_max";
+    /// Too little time is left for an answer: the work was not begun.
+    DeadlineUnreachable = "deadline-unreachable", 503, "The deadline is too near for an answer";
     /// This instance is shutting down.
     Draining = "draining", 503, "The instance is shutting down";
     /// The instance did not begin its answer in time.

@@ -1,0 +1,19 @@
+//! Nanoseconds since the process began, small enough for an atomic.
+
+use std::sync::LazyLock;
+
+use tokio::time::Instant;
+
+static EPOCH: LazyLock<Instant> = LazyLock::new(Instant::now);
+
+pub(super) fn now_ns() -> u64 {
+    EPOCH.elapsed().as_nanos() as u64
+}
+
+pub(super) fn to_ns(instant: Instant) -> u64 {
+    instant.saturating_duration_since(*EPOCH).as_nanos() as u64
+}
+
+pub(super) fn to_instant(ns: u64) -> Instant {
+    *EPOCH + std::time::Duration::from_nanos(ns)
+}

@@ -1,0 +1,64 @@
+//! A request's place, from the moment it got it until the instance is done with it.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use super::{Admission, clock};
+
+/// How the work behind a permit ended.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Outcome {
+    /// The instance answered.
+    Served,
+    /// The instance failed: the work is over, but it is no proof of what the pool can do.
+    Failed,
+}
+
+/// A place at the pool. Say how it ended with [`Permit::finish`].
+///
+/// A permit that is dropped instead means that the client has left. Most application servers do not notice and work on, so the place
+/// stays taken for as long as the work is estimated to last.
+#[derive(Debug)]
+#[must_use = "a permit that is dropped keeps its place for a while, as the work of a client that left"]
+pub struct Permit {
+    /// None once the place is given back.
+    admission: Option<Arc<Admission>>,
+    began_ns: u64,
+    waited_ns: u64,
+}
+
+impl Permit {
+    pub(super) fn new(admission: Arc<Admission>, began_ns: u64, waited_ns: u64) -> Self {
+        Self { admission: Some(admission), began_ns, waited_ns }
+    }
+
+    /// The work is known to be over.
+    pub fn finish(mut self, outcome: Outcome) {
+        self.end(outcome);
+    }
+
+    /// The answer has turned out to be a stream: an event stream, a WebSocket, a body that takes long. Its place is given back now; the
+    /// stream goes on.
+    pub fn streams(&mut self) {
+        self.end(Outcome::Served);
+    }
+
+    /// How long the request stood in the queue.
+    pub fn waited(&self) -> Duration {
+        Duration::from_nanos(self.waited_ns)
+    }
+
+    fn end(&mut self, outcome: Outcome) {
+        if let Some(admission) = self.admission.take() {
+            admission.complete(clock::now_ns(), self.began_ns, outcome);
+        }
+    }
+}
+
+impl Drop for Permit {
+    fn drop(&mut self) {
+        if let Some(admission) = self.admission.take() {
+            admission.abandon(clock::now_ns(), self.began_ns);
+        }
+    }
+}
