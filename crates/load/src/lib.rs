@@ -12,20 +12,30 @@
 //! | [`run`] | carries a plan out |
 //! | [`record`] | what came back, second by second, and how it is kept |
 //! | [`histogram`] | durations in buckets, at most 0.8 % apart |
+//! | [`figures`] | what a group of requests came to |
+//! | [`slo`] | what is promised, and whether it is kept |
+//! | [`statistics`] | how far a figure can be trusted |
+//! | [`search`] | finds the highest rate that keeps a promise |
 
 pub mod error;
+pub mod figures;
 pub mod histogram;
 pub mod plan;
 pub mod record;
 pub mod run;
 pub mod scenario;
 pub mod schedule;
+pub mod search;
+pub mod slo;
+pub mod statistics;
 pub mod target;
 
 pub use error::Error;
+pub use figures::Figures;
 pub use histogram::Histogram;
 pub use plan::{Arrivals, Pace, Plan, Protocol, Stage, Trust};
 pub use record::{ErrorKind, Recording, Totals};
 pub use run::{Progress, run};
 pub use scenario::Scenario;
+pub use slo::Slo;
 pub use target::Target;

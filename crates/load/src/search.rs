@@ -38,7 +38,10 @@ impl Default for Bounds {
 #[derive(Clone, Debug, PartialEq)]
 pub enum Step {
     /// Offer this rate, then say what became of it.
-    Measure { rate: f64, phase: Phase },
+    Measure {
+        rate: f64,
+        phase: Phase,
+    },
     Found(Found),
 }
 

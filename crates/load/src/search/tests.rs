@@ -1,7 +1,7 @@
 //! Searches against simulated servers whose capacity is known.
 
-use std::collections::BinaryHeap;
 use std::cmp::Reverse;
+use std::collections::BinaryHeap;
 use std::time::Duration;
 
 use super::sustained::{Slot, is_growing_out_of};
@@ -100,13 +100,8 @@ fn check(name: &str, capacity: f64, server: impl Fn(u64) -> Server) {
 
 #[test]
 fn fixed_service_times_are_found_within_five_percent() {
-    let fixed = |is_poisson| move |seed| Server {
-        places: 8,
-        service: |_| 0.010,
-        unrest: 0.0,
-        is_poisson,
-        random: fastrand::Rng::with_seed(seed),
-    };
+    let fixed =
+        |is_poisson| move |seed| Server { places: 8, service: |_| 0.010, unrest: 0.0, is_poisson, random: fastrand::Rng::with_seed(seed) };
     check("constant", 800.0, fixed(false));
     check("poisson", 800.0, fixed(true));
 }
@@ -135,9 +130,8 @@ fn a_server_with_two_kinds_of_answers_is_found_within_five_percent() {
 
 #[test]
 fn what_is_above_or_below_the_bounds_is_said() {
-    let search = |service, bounds| {
-        Server { places: 4, service, unrest: 0.0, is_poisson: false, random: fastrand::Rng::with_seed(1) }.search(bounds)
-    };
+    let search =
+        |service, bounds| Server { places: 4, service, unrest: 0.0, is_poisson: false, random: fastrand::Rng::with_seed(1) }.search(bounds);
     let (found, steps) = search(|_| 0.001, Bounds { ceiling: 1_000.0, ..Bounds::default() });
     assert_eq!(found, Found::AtLeast { rate: 1_000.0 });
     assert!(steps < 12, "{steps} steps");
