@@ -10,15 +10,25 @@
 //! | [`deadline`] | until when an answer is of use, and how the next hop is told |
 //! | [`admission`] | how many requests the instances work on at once, who waits, and who is turned away |
 //! | [`priority`] | how much a request matters when not all can be served |
+//! | [`budget`] | how many attempts may be made beyond one for each request |
+//! | [`backoff`] | how long to wait before a further one |
+//! | [`breaker`] | whether an attempt should be made at all |
+//! | [`hedge`] | when a second attempt races a slow first one |
+//! | [`fallback`] | what is answered when no real answer can be had |
 //! | [`access_log`] | what is written about a request once it is over |
 //! | [`catch_panic`] | what a bug in a handler costs |
 //! | [`service_stack`] | in which order a service wears these as tower layers |
 
 pub mod access_log;
 pub mod admission;
+pub mod backoff;
+pub mod breaker;
+pub mod budget;
 pub mod catch_panic;
 pub mod deadline;
+pub mod fallback;
 pub mod forwarded;
+pub mod hedge;
 pub mod peer;
 pub mod priority;
 pub mod refusal;

@@ -91,6 +91,8 @@ reasons! {
     StateUnavailable = "state-unavailable", 503, "The shared state is unavailable", "state.url";
     /// No instance can take the request.
     NoInstance = "no-instance", 503, "No instance is available";
+    /// The upstream has failed for a while: nothing is sent there until a few requests have shown that it is well again.
+    CircuitOpen = "circuit-open", 503, "The upstream is failing", "gateway.breaker.failure_share";
     /// The gateway holds as many connections as it may.
     TooManyConnections = "too-many-connections", 503, "Too many connections", "gateway.limits.connections_max";
     /// More requests arrive than the instances can serve in time.
