@@ -4,8 +4,10 @@
 //! of an answer has gone to the client. Anything else is answered with the truth: 502 or 504.
 
 use std::rc::Rc;
+use std::time::Duration;
 
 use http::StatusCode;
+use plimsoll_policy::admission::{self, Ask};
 use plimsoll_policy::{Reason, Refusal};
 use tokio::time::{Instant, timeout};
 
@@ -27,20 +29,27 @@ pub(crate) struct Attempts<'a> {
     pub(crate) config: &'a Config,
     pub(crate) upstream: &'a Upstream,
     pub(crate) pool: &'a Rc<Pool>,
+    /// How it asks for a place below the load line; `None` where it needs none.
+    pub(crate) ask: Option<Ask>,
 }
 
 impl Attempts<'_> {
     pub(crate) async fn run(&self, request: &mut Request, interim: &Interim, journey: &mut Journey) -> Result<Response, Refusal> {
         if request.framing != Framing::None {
             request.body.keep_for_replay(self.config.retry.replay_bytes_max);
+            self.receive_short_body(request).await?;
         }
         let key = self.upstream.hash_key(request, journey.hop.client);
         let mut total_ends = (request.framing == Framing::None).then(|| Instant::now() + self.config.timeouts.total);
         let is_over = |end: Option<Instant>| end.is_some_and(|end| end <= Instant::now());
         let mut tried = Vec::new();
+        let mut place = None;
         loop {
             let wait_ends = [total_ends, request.deadline].into_iter().flatten().min();
-            let permit = self.upstream.acquire(&tried, key, wait_ends).await?;
+            if place.is_none() {
+                place = self.enter(wait_ends, journey).await?;
+            }
+            let permit = self.upstream.acquire(&tried, key, place.take(), wait_ends).await?;
             journey.attempts += 1;
             journey.instance = Some(permit.member().endpoint.id.clone());
             let slot = permit.member().slot;
@@ -50,6 +59,7 @@ impl Attempts<'_> {
             };
             tried.push(slot);
             request.body = failed.body;
+            place = failed.place;
             journey.note(describe(&failed.failure));
             let may_repeat = !failed.sent || request.is_idempotent();
             let time_is_left = !is_over(total_ends) && !is_over(request.deadline);
@@ -66,6 +76,25 @@ impl Attempts<'_> {
             }
             journey.count_retry();
         }
+    }
+
+    /// A place below the load line, unless the route needs none.
+    async fn enter(&self, wait_ends: Option<Instant>, journey: &mut Journey) -> Result<Option<admission::Permit>, Refusal> {
+        let Some(ask) = &self.ask else { return Ok(None) };
+        let place = self.upstream.enter(ask, wait_ends).await?;
+        journey.queued += place.as_ref().map_or(Duration::ZERO, admission::Permit::waited);
+        Ok(place)
+    }
+
+    /// A slow client must not hold a place while it sends: what is short is received before the request asks for one. A client that wants
+    /// to be told to go on waits for the instance's word.
+    async fn receive_short_body(&self, request: &mut Request) -> Result<(), Refusal> {
+        let Framing::Length(length) = request.framing else { return Ok(()) };
+        if length > self.config.retry.replay_bytes_max as u64 || request.headers.first_named("expect").is_some() {
+            return Ok(());
+        }
+        let received = timeout(self.config.timeouts.body_idle, request.body.receive(length)).await;
+        received.unwrap_or(Err(BodyError::Idle)).map_err(|error| refusal(&Failure::Client(error), false, self.config))
     }
 
     async fn once(
@@ -108,7 +137,7 @@ impl Attempts<'_> {
                     Err(_) => Err(exchange.broken_off()),
                 };
             }
-            exchange.commit();
+            exchange.commit(&head);
             let body = if head.framing == Framing::None && head.status != StatusCode::SWITCHING_PROTOCOLS {
                 ResponseBody::Empty
             } else {

@@ -3,6 +3,7 @@
 use std::net::SocketAddr;
 use std::time::Duration;
 
+use plimsoll_policy::admission;
 use plimsoll_policy::forwarded::TrustedProxies;
 
 use crate::sender::Sender;
@@ -76,6 +77,10 @@ pub struct UpstreamConfig {
     pub balance: balance::Policy,
     /// What consistent hashing keeps together.
     pub hash_on: Sender,
+    /// The load line; `None` lets everything through.
+    pub admission: Option<admission::Config>,
+    /// Whose requests take turns while they wait for a place.
+    pub fair_by: Sender,
     pub probe: Probe,
     pub ejection: outlier::Config,
 }

@@ -11,6 +11,7 @@ use std::time::Duration;
 
 use bytes::{Bytes, BytesMut};
 use http::{Method, StatusCode};
+use plimsoll_policy::admission;
 use tokio::time::{Instant, timeout_at};
 
 use crate::config::Timeouts;
@@ -23,6 +24,9 @@ use crate::upstream::Permit;
 
 /// An instance's head may be this large; larger is taken for a fault of the instance.
 const RESPONSE_HEAD_BYTES_MAX: usize = 256 * 1024;
+
+/// An answer whose body takes longer than this after its head is a stream or a download: it gives back its place below the load line.
+const BODY_WORK_MAX: Duration = Duration::from_secs(1);
 
 /// Why an attempt ended without an answer.
 #[derive(Debug)]
@@ -48,6 +52,8 @@ pub(crate) struct Failed {
     /// Whether the instance may have seen any of the request.
     pub(crate) sent: bool,
     pub(crate) body: RequestBody,
+    /// Its place below the load line, if the instance is known not to work on it any more.
+    pub(crate) place: Option<admission::Permit>,
 }
 
 pub(crate) struct Exchange {
@@ -65,6 +71,8 @@ pub(crate) struct Exchange {
     /// When all attempts together must have led to an answer; known once the request has been received.
     total_ends: Option<Instant>,
     deadline: Option<Instant>,
+    /// When a body that is still coming stops counting as work.
+    work_ends: Option<Instant>,
     waiting: bool,
     over: bool,
     /// Doing it twice is the same as doing it once.
@@ -104,7 +112,7 @@ impl Exchange {
                 Ok(connection) => connection,
                 Err(failure) => {
                     permit.failed(&failure);
-                    return Err(Failed { failure, sent: false, body });
+                    return Err(Failed { failure, sent: false, body, place: permit.take_place() });
                 }
             },
         };
@@ -127,6 +135,7 @@ impl Exchange {
             timeouts: *timeouts,
             total_ends,
             deadline: request.deadline,
+            work_ends: None,
             waiting: false,
             over: false,
             repeatable: request.is_idempotent(),
@@ -139,10 +148,12 @@ impl Exchange {
     }
 
     /// Ends an attempt without an answer: counted against the instance unless it was the client's doing.
-    pub(crate) fn failed(self, failure: Failure) -> Failed {
+    pub(crate) fn failed(mut self, failure: Failure) -> Failed {
         self.permit.failed(&failure);
         let sent = self.connection.as_ref().is_some_and(|connection| connection.wire.out.bytes_total > self.bytes_before);
-        Failed { failure, sent, body: self.body }
+        let works_on = sent && !matches!(failure, Failure::Closed | Failure::Malformed(_));
+        let place = if works_on { None } else { self.permit.take_place() };
+        Failed { failure, sent, body: self.body, place }
     }
 
     /// The whole of a short body, in one piece.
@@ -160,12 +171,16 @@ impl Exchange {
 
     /// An answer that broke off before any of it was passed on. It was counted when it broke.
     pub(crate) fn broken_off(self) -> Failed {
-        Failed { failure: Failure::Closed, sent: true, body: self.body }
+        Failed { failure: Failure::Closed, sent: true, body: self.body, place: None }
     }
 
     /// From here on the answer goes to the client: the request will not be sent again.
-    pub(crate) fn commit(&mut self) {
+    pub(crate) fn commit(&mut self, head: &ResponseHead) {
         self.body.forget();
+        if head.status == StatusCode::SWITCHING_PROTOCOLS || head.is_event_stream() {
+            self.permit.streams();
+        }
+        self.work_ends = Some(Instant::now() + BODY_WORK_MAX);
     }
 
     pub(crate) fn total_ends(&self) -> Option<Instant> {
@@ -268,7 +283,7 @@ impl Exchange {
     }
 
     /// Keeps the request's body moving while the answer is on its way.
-    pub(crate) fn poll_send_on(&mut self, cx: &mut Context<'_>) {
+    fn poll_send_on(&mut self, cx: &mut Context<'_>) {
         let progress = |exchange: &Self| exchange.connection.as_ref().map(|connection| (connection.wire.out.bytes_total, exchange.sending));
         let before = progress(self);
         if matches!(self.poll_send(cx), Poll::Ready(Err(_))) {
@@ -306,16 +321,37 @@ impl Exchange {
             Poll::Pending => {
                 if !self.waiting {
                     self.waiting = true;
-                    connection.alarm.set_after(self.timeouts.stream_idle);
+                    let idle_ends = Instant::now() + self.timeouts.stream_idle;
+                    let work_ends = self.work_ends.filter(|_| self.permit.holds_place());
+                    connection.alarm.set(work_ends.map_or(idle_ends, |ends| ends.min(idle_ends)));
                 }
                 ready!(connection.alarm.poll(cx));
                 if self.deadline_has_passed() {
                     return self.give_up();
                 }
+                if self.has_stopped_working() {
+                    return self.poll_frame(cx);
+                }
                 self.fail();
                 Poll::Ready(Some(Err(WireError::Malformed("the instance sent nothing for too long"))))
             }
         }
+    }
+
+    /// Gives back the place of an answer that takes so long that it is a stream.
+    fn has_stopped_working(&mut self) -> bool {
+        let stopped = self.permit.holds_place() && self.work_ends.is_some_and(|ends| ends <= Instant::now());
+        if stopped {
+            self.permit.streams();
+            self.waiting = false;
+        }
+        stopped
+    }
+
+    /// The client takes nothing just now: the instance cannot go on, which is no work.
+    pub(crate) fn rest(&mut self, cx: &mut Context<'_>) {
+        self.permit.streams();
+        self.poll_send_on(cx);
     }
 
     /// Breaks an answer off whose rest would come too late. Nobody's fault: the instance may have been asked for too much.

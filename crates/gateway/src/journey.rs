@@ -2,6 +2,7 @@
 
 use std::sync::Arc;
 use std::sync::atomic::Ordering::Relaxed;
+use std::time::Duration;
 
 use bytes::Bytes;
 use http::{Method, StatusCode};
@@ -27,6 +28,8 @@ pub(crate) struct Journey {
     pub(crate) route: Option<Arc<str>>,
     pub(crate) instance: Option<Arc<str>>,
     pub(crate) attempts: u32,
+    /// How long it waited for a place below the load line.
+    pub(crate) queued: Duration,
     pub(crate) bytes_in: u64,
     pub(crate) bytes_out: u64,
     status: Option<StatusCode>,
@@ -50,6 +53,7 @@ impl Journey {
             route: None,
             instance: None,
             attempts: 0,
+            queued: Duration::ZERO,
             bytes_in: 0,
             bytes_out: 0,
             status: None,
@@ -120,6 +124,7 @@ impl Journey {
                     upstream.instance = instance,
                     upstream.attempts = self.attempts,
                     duration_ms,
+                    queue_ms = self.queued.as_secs_f64() * 1e3,
                     bytes_in = self.bytes_in,
                     bytes_out = self.bytes_out,
                     cause = self.cause.as_deref().unwrap_or_default(),

@@ -61,6 +61,15 @@ pub(crate) struct ResponseHead {
     pub(crate) framing: Framing,
 }
 
+impl ResponseHead {
+    /// Server-sent events: open for as long as the client listens.
+    pub(crate) fn is_event_stream(&self) -> bool {
+        const KIND: &[u8] = b"text/event-stream";
+        let kind = self.headers.first_named("content-type").and_then(|value| value.get(..KIND.len()));
+        kind.is_some_and(|kind| kind.eq_ignore_ascii_case(KIND))
+    }
+}
+
 pub(crate) struct Response {
     pub(crate) head: ResponseHead,
     pub(crate) body: ResponseBody,

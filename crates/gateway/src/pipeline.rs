@@ -4,6 +4,8 @@
 
 use bytes::Bytes;
 use http::Method;
+use plimsoll_policy::admission::Ask;
+use plimsoll_policy::priority::{self, Priority};
 use plimsoll_policy::{Reason, Refusal, deadline};
 
 use crate::attempt::Attempts;
@@ -12,6 +14,8 @@ use crate::interim::Interim;
 use crate::journey::Journey;
 use crate::message::{Framing, Headers, Name, Request, Response};
 use crate::peer::Peer;
+use crate::route::Route;
+use crate::upstream::Upstream;
 use crate::worker::Worker;
 
 /// The steps in order, with the reason for the place of each.
@@ -23,6 +27,7 @@ pub const ORDER: &[(&str, &str)] = &[
     ("body limit", "from Content-Length, before a byte of the body is read; counted again while it streams"),
     ("route", "host and path choose the upstream; policies after it may differ per route"),
     ("deadline", "the caller's or the route's, whichever is earlier: everything below keeps to it, and the next hop is told what is left"),
+    ("admission", "the last gate before work is done: in line by priority and sender, refused at once when it would be too late"),
     ("attempts", "around the balancer: each attempt may go to another instance, within the total time"),
     ("balance", "as late as possible, on the freshest load figures"),
     ("forward", "one connection, both bodies streaming, nothing buffered that is not needed for a retry"),
@@ -69,7 +74,16 @@ async fn steps(worker: &Worker, request: &mut Request, interim: &Interim, journe
     };
     journey.route = Some(route.pattern.clone());
     let allowed = request.headers.first(Name::XRequestTimeoutMs).and_then(deadline::parse);
-    request.deadline = deadline::earliest(journey.started(), allowed, route.deadline);
+    request.deadline = deadline::earliest(journey.started(), allowed, route.policies.deadline);
     let upstream = &worker.upstreams[route.upstream];
-    Attempts { config: &worker.config, upstream, pool: &worker.pool }.run(request, interim, journey).await
+    let ask = route.policies.needs_place.then(|| ask(upstream, route, request, journey));
+    Attempts { config: &worker.config, upstream, pool: &worker.pool, ask }.run(request, interim, journey).await
+}
+
+/// What a request says about itself when it asks for a place below the load line.
+fn ask(upstream: &Upstream, route: &Route, request: &Request, journey: &Journey) -> Ask {
+    let claim = request.headers.first_named(priority::HEADER).and_then(Priority::parse);
+    let priority = route.policies.priority.claimed(claim, journey.hop.peer_is_trusted());
+    let tenant = upstream.config.fair_by.key(request, journey.hop.client).unwrap_or_default();
+    Ask { priority, tenant, deadline: request.deadline }
 }

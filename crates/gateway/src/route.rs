@@ -16,6 +16,8 @@ use std::collections::BTreeMap;
 use std::sync::Arc;
 use std::time::Duration;
 
+use plimsoll_policy::priority::Priority;
+
 /// Longer names do not exist (RFC 1035).
 const HOST_BYTES_MAX: usize = 255;
 
@@ -28,9 +30,25 @@ pub struct Route {
     pub(crate) pattern: Arc<str>,
     /// Its position in the list of upstreams.
     pub(crate) upstream: usize,
-    /// The longest that any request may take, its answer's body included.
-    pub(crate) deadline: Option<Duration>,
+    pub(crate) policies: Policies,
     path: Path,
+}
+
+/// What differs from route to route.
+#[derive(Clone, Debug)]
+pub struct Policies {
+    /// How much its requests matter when not all can be served.
+    pub priority: Priority,
+    /// The longest that any request may take, its answer's body included.
+    pub deadline: Option<Duration>,
+    /// Whether its requests need a place below the load line.
+    pub needs_place: bool,
+}
+
+impl Default for Policies {
+    fn default() -> Self {
+        Self { priority: Priority::default(), deadline: None, needs_place: true }
+    }
 }
 
 #[derive(Clone, Debug)]
@@ -59,12 +77,12 @@ pub enum Error {
 impl Route {
     pub fn new(host: Option<&str>, pattern: &str, upstream: usize) -> Result<Self, Error> {
         let host = host.map(parse_host).transpose()?;
-        Ok(Self { host, path: parse_pattern(pattern)?, pattern: pattern.into(), upstream, deadline: None })
+        Ok(Self { host, path: parse_pattern(pattern)?, pattern: pattern.into(), upstream, policies: Policies::default() })
     }
 
     #[must_use]
-    pub fn with_deadline(self, deadline: Option<Duration>) -> Self {
-        Self { deadline, ..self }
+    pub fn with(self, policies: Policies) -> Self {
+        Self { policies, ..self }
     }
 
     fn name(&self) -> String {

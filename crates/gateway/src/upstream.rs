@@ -9,6 +9,7 @@ use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
 use arc_swap::ArcSwap;
+use plimsoll_policy::admission::{self, Admission, Ask};
 use plimsoll_policy::{Reason, Refusal};
 use tokio::sync::Notify;
 use tokio::time::{Instant, timeout, timeout_at};
@@ -37,6 +38,8 @@ pub(crate) struct Upstream {
     /// Totals by instance name: they outlive restarts.
     stats: Mutex<HashMap<Arc<str>, Arc<MemberStats>>>,
     changed: Notify,
+    /// The load line; `None` lets everything through.
+    pub(crate) admission: Option<Arc<Admission>>,
 }
 
 struct Roster {
@@ -49,7 +52,8 @@ struct Roster {
 impl Upstream {
     pub(crate) fn new(config: UpstreamConfig) -> Self {
         let roster = Roster { all: Vec::new(), balancer: Balancer::new(config.balancer(), Vec::new()) };
-        Self { config, roster: ArcSwap::from_pointee(roster), stats: Mutex::default(), changed: Notify::new() }
+        let admission = config.admission.clone().map(Admission::new);
+        Self { config, roster: ArcSwap::from_pointee(roster), stats: Mutex::default(), changed: Notify::new(), admission }
     }
 
     /// Takes over a new list of endpoints. Members that are in both keep their connections, health and record.
@@ -75,7 +79,10 @@ impl Upstream {
     }
 
     fn rebuild(&self, all: Vec<Arc<Member>>) {
-        let active = all.iter().filter(|member| member.is_active()).cloned().collect();
+        let active: Vec<_> = all.iter().filter(|member| member.is_active()).cloned().collect();
+        if let Some(admission) = &self.admission {
+            admission.set_instances(active.len().max(1));
+        }
         self.roster.store(Arc::new(Roster { balancer: Balancer::new(self.config.balancer(), active), all }));
         self.changed.notify_waiters();
     }
@@ -88,21 +95,42 @@ impl Upstream {
         self.roster.load().all.iter().any(|member| member.slot == slot)
     }
 
-    /// A place at the best instance that was not tried before; waits a little when there is none at all.
-    pub(crate) async fn acquire(&self, tried: &[u64], key: Option<u64>, total_ends: Option<Instant>) -> Result<Permit, Refusal> {
-        if let Some(permit) = self.pick(tried, key) {
-            return Ok(permit);
+    /// A place below the load line. Whoever waits for an instance to come at all waits outside: those who wait do not hold up each other.
+    pub(crate) async fn enter(&self, ask: &Ask, wait_ends: Option<Instant>) -> Result<Option<admission::Permit>, Refusal> {
+        let Some(admission) = &self.admission else { return Ok(None) };
+        if self.roster.load().balancer.members().is_empty() {
+            self.wait(wait_ends, || (!self.roster.load().balancer.members().is_empty()).then_some(())).await?;
+        }
+        admission.enter(ask).await.map(Some)
+    }
+
+    /// The best instance that was not tried before; waits a little when there is none at all.
+    pub(crate) async fn acquire(
+        &self,
+        tried: &[u64],
+        key: Option<u64>,
+        place: Option<admission::Permit>,
+        wait_ends: Option<Instant>,
+    ) -> Result<Permit, Refusal> {
+        let permit = |(member, now)| Permit::new(member, now, place);
+        if let Some(picked) = self.pick(tried, key) {
+            return Ok(permit(picked));
         }
         if !tried.is_empty() {
             // Everybody was tried a moment ago. A little later they may be well again, or be known to be gone.
             let _ = timeout(PAUSE_BEFORE_SAME, self.changed.notified()).await;
         }
-        let wait_ends = Instant::now() + WAIT_FOR_INSTANCE;
-        let wait_ends = total_ends.map_or(wait_ends, |end| end.min(wait_ends));
+        self.wait(wait_ends, || self.pick(tried, key).or_else(|| self.pick(&[], key))).await.map(permit)
+    }
+
+    /// Until somebody is there, for as long as a restart may take.
+    async fn wait<T>(&self, wait_ends: Option<Instant>, found: impl Fn() -> Option<T>) -> Result<T, Refusal> {
+        let patience_ends = Instant::now() + WAIT_FOR_INSTANCE;
+        let wait_ends = wait_ends.map_or(patience_ends, |end| end.min(patience_ends));
         loop {
             let changed = self.changed.notified();
-            if let Some(permit) = self.pick(tried, key).or_else(|| self.pick(&[], key)) {
-                return Ok(permit);
+            if let Some(found) = found() {
+                return Ok(found);
             }
             if timeout_at(wait_ends, changed).await.is_err() {
                 let detail = format!("upstream `{}` has no instance that is ready", self.config.name);
@@ -111,14 +139,20 @@ impl Upstream {
         }
     }
 
-    fn pick(&self, tried: &[u64], key: Option<u64>) -> Option<Permit> {
+    /// One that has its share of the load line already is passed over while another has not: a member that answers nothing must not swallow
+    /// all places.
+    fn pick(&self, tried: &[u64], key: Option<u64>) -> Option<(Arc<Member>, u64)> {
         let roster = self.roster.load();
         let members = roster.balancer.members();
         let now = now_ns();
         let eligibility = Eligibility::of(members.iter().map(|member| member.is_good(now)), self.config.ejection.panic_threshold);
         let may = |index: usize| eligibility.admits(members[index].is_good(now)) && !tried.contains(&members[index].slot);
-        let chosen = member::with_rng(|rng| roster.balancer.pick(may, key, now, rng))?;
-        Some(Permit::new(Arc::clone(&members[chosen]), now))
+        let share = self.admission.as_ref().map_or(u32::MAX, |admission| share(admission.limit(), members.len()));
+        let has_room = |index: usize| may(index) && members[index].in_flight() < share;
+        let pick =
+            |rng: &mut fastrand::Rng| roster.balancer.pick(has_room, key, now, rng).or_else(|| roster.balancer.pick(may, key, now, rng));
+        let chosen = member::with_rng(pick)?;
+        Some((Arc::clone(&members[chosen]), now))
     }
 
     /// What consistent hashing keeps together; `None` under other policies.
@@ -126,6 +160,11 @@ impl Upstream {
         let hashes = self.config.balance == balance::Policy::ConsistentHash;
         if hashes { self.config.hash_on.key(request, client) } else { None }
     }
+}
+
+/// How much of the load line one of so many members may take: twice its part, since members differ.
+fn share(limit: usize, members: usize) -> u32 {
+    u32::try_from(limit.div_ceil(members.max(1)).saturating_mul(2)).unwrap_or(u32::MAX)
 }
 
 impl UpstreamConfig {

@@ -6,12 +6,13 @@ use std::thread;
 
 use anyhow::{Context, anyhow};
 use plimsoll_gateway::config::{AccessLog, Limits, Probe, Retry, Timeouts, UpstreamConfig};
-use plimsoll_gateway::route::Route;
+use plimsoll_gateway::route::{Policies, Route};
 use plimsoll_gateway::sender::Sender;
 use plimsoll_gateway::{Address, Endpoint, Gateway, OnHealth, Source, balance, outlier};
+use plimsoll_policy::admission;
 use plimsoll_policy::forwarded::TrustedProxies;
 
-use crate::config::{self, ServerAddress, Settings};
+use crate::config::{self, Limit, ServerAddress, Settings};
 use crate::listening;
 use crate::report::Failure;
 
@@ -64,7 +65,7 @@ pub fn listed(settings: &Settings, listed: &config::Upstream) -> UpstreamConfig 
 }
 
 fn upstream(settings: &Settings, name: &str, balance: config::Balance, health_path: &str) -> UpstreamConfig {
-    let config::Gateway { health, ejection, .. } = &settings.gateway;
+    let config::Gateway { health, ejection, admission, .. } = &settings.gateway;
     UpstreamConfig {
         name: name.to_owned(),
         balance: match balance {
@@ -74,6 +75,8 @@ fn upstream(settings: &Settings, name: &str, balance: config::Balance, health_pa
             config::Balance::ConsistentHash => balance::Policy::ConsistentHash,
         },
         hash_on: sender(&settings.gateway.hash_on),
+        admission: load_line(admission),
+        fair_by: sender(&admission.fair_by),
         probe: Probe {
             path: (!health_path.is_empty()).then(|| health_path.to_owned()),
             interval: health.interval,
@@ -88,6 +91,16 @@ fn upstream(settings: &Settings, name: &str, balance: config::Balance, health_pa
             panic_threshold: ejection.panic_threshold as f32,
             ..outlier::Config::default()
         },
+    }
+}
+
+fn load_line(settings: &config::Admission) -> Option<admission::Config> {
+    let config::Admission { limit, queue_wait_max, queue_wait_overloaded, queue_max, .. } = *settings;
+    let measured = admission::Config { queue_wait_max, queue_wait_overloaded, waiters_max: queue_max, ..admission::Config::default() };
+    match limit {
+        Limit::Measured => Some(measured),
+        Limit::Off => None,
+        Limit::Fixed(limit) => Some(measured.fixed_at(limit)),
     }
 }
 
@@ -110,19 +123,36 @@ pub fn start(settings: &Settings, sources: Vec<Source>, routes: Vec<Route>, on_h
     })
 }
 
-/// Everything goes to the one upstream there is.
-pub fn catch_all() -> Vec<Route> {
-    vec![Route::new(None, "/*", 0).expect("the pattern is valid")]
+/// The routes to the fleet that this process runs: those of the file that name no upstream, and everything else.
+pub fn fleet_routes(settings: &Settings) -> Result<Vec<Route>, Failure> {
+    let own = settings.routes.iter().filter(|route| route.upstream.is_none());
+    let mut routes = own.map(|route| to_route(route, 0)).collect::<Result<Vec<_>, _>>()?;
+    if !settings.routes.iter().any(|route| route.upstream.is_none() && route.host.is_none() && route.pattern.is_everything()) {
+        routes.push(Route::new(None, "/*", 0).context("the pattern of everything is valid")?);
+    }
+    Ok(routes)
 }
 
 /// The routes of the file; `check` has made sure that they name upstreams that exist.
 pub fn routes(settings: &Settings) -> Result<Vec<Route>, Failure> {
     let position = |name: &str| settings.upstreams.iter().position(|upstream| upstream.name == name);
     let route = |route: &config::Route| {
-        let upstream = position(&route.upstream).ok_or_else(|| anyhow!("no upstream is called `{}`", route.upstream))?;
-        Ok(Route::new(route.host.as_deref(), &route.pattern.to_string(), upstream)?)
+        let upstream = match &route.upstream {
+            Some(name) => position(name).ok_or_else(|| anyhow!("no upstream is called `{name}`"))?,
+            None => 0,
+        };
+        to_route(route, upstream)
     };
     settings.routes.iter().map(route).collect()
+}
+
+fn to_route(route: &config::Route, upstream: usize) -> Result<Route, Failure> {
+    let policies = Policies {
+        priority: route.priority.unwrap_or_default(),
+        deadline: route.deadline,
+        needs_place: route.admission != Some(config::Switch::Off),
+    };
+    Ok(Route::new(route.host.as_deref(), &route.pattern.to_string(), upstream)?.with(policies))
 }
 
 /// The servers of an upstream, with names resolved. One that resolves to several addresses counts as one: the first.

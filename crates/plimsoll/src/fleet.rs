@@ -64,7 +64,7 @@ async fn start_and_stop(plan: Plan, spec: Spec, settings: &Settings, data_dir: &
     let supervisor: Arc<OnceLock<Supervisor>> = Arc::default();
     let (publish, endpoints) = watch::channel(Vec::new());
     let source = Source { config: edge::fleet(settings, &plan.name), endpoints };
-    let gateway = edge::start(settings, vec![source], edge::catch_all(), &readiness(&supervisor))?;
+    let gateway = edge::start(settings, vec![source], edge::fleet_routes(settings)?, &readiness(&supervisor))?;
     let (running, events) = Supervisor::start(spec).await.map_err(hinted)?;
     let instances = running.instances();
     let _ = supervisor.set(running);

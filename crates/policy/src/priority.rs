@@ -5,6 +5,9 @@
 use std::fmt;
 use std::str::FromStr;
 
+/// Names the class of one request; see [`Priority::claimed`] for who is believed.
+pub const HEADER: &str = "x-request-priority";
+
 /// The class of a request, most important first: `Critical < Normal < Sheddable`, as in "comes before".
 ///
 /// ```
@@ -27,6 +30,21 @@ pub enum Priority {
 impl Priority {
     /// Every class, most important first.
     pub const ALL: [Self; 3] = [Self::Critical, Self::Normal, Self::Sheddable];
+
+    /// The class that bytes of a header name, if they name one.
+    pub fn parse(name: &[u8]) -> Option<Self> {
+        Self::ALL.into_iter().find(|priority| priority.name().as_bytes() == name)
+    }
+
+    /// The class of a request of which somebody claims something else: a trusted claim stands, any other can only ask for less.
+    #[must_use]
+    pub fn claimed(self, claim: Option<Self>, trusted: bool) -> Self {
+        match claim {
+            Some(claim) if trusted => claim,
+            Some(claim) => self.max(claim),
+            None => self,
+        }
+    }
 
     /// The name in configuration, headers, logs and metrics.
     pub const fn name(self) -> &'static str {
@@ -77,6 +95,15 @@ mod tests {
         for wrong in ["", "Critical", "critical ", "high", "0"] {
             assert_eq!(wrong.parse::<Priority>(), Err(UnknownPriority), "{wrong:?}");
         }
+    }
+
+    #[test]
+    fn a_stranger_can_only_ask_for_less() {
+        let claimed = |claim, trusted| Priority::Normal.claimed(Some(claim), trusted);
+        assert_eq!(claimed(Priority::Critical, false), Priority::Normal);
+        assert_eq!(claimed(Priority::Sheddable, false), Priority::Sheddable);
+        assert_eq!(claimed(Priority::Critical, true), Priority::Critical);
+        assert_eq!(Priority::Critical.claimed(None, true), Priority::Critical);
     }
 
     #[test]

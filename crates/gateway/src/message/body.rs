@@ -1,6 +1,7 @@
 //! Bodies on their way through: pulled frame by frame, so that a slow reader slows the writer and nothing piles up between them.
 
 use std::cell::RefCell;
+use std::future::poll_fn;
 use std::rc::Rc;
 use std::task::{Context, Poll, ready};
 
@@ -73,6 +74,18 @@ impl RequestBody {
     /// It will not be sent again.
     pub(crate) fn forget(&mut self) {
         self.replay = None;
+    }
+
+    /// Waits for the first `length` bytes and starts over; they must fit into what is kept.
+    pub(crate) async fn receive(&mut self, length: u64) -> Result<(), BodyError> {
+        while self.bytes_seen < length {
+            match poll_fn(|cx| self.poll_frame(cx)).await {
+                Some(frame) => drop(frame?),
+                None => break,
+            }
+        }
+        self.rewind();
+        Ok(())
     }
 
     /// Starts over from the first frame; false if more was taken than could be kept.
@@ -173,7 +186,7 @@ impl ResponseBody {
     /// Keeps the request's body moving while the client does not take the answer.
     pub(crate) fn keep_sending(&mut self, cx: &mut Context<'_>) {
         if let Self::Exchange(exchange) = self {
-            exchange.poll_send_on(cx);
+            exchange.rest(cx);
         }
     }
 

@@ -5,6 +5,7 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicU8, AtomicU32, AtomicU64, Ordering::Relaxed};
 use std::time::Duration;
 
+use plimsoll_policy::admission::{self, Outcome};
 use plimsoll_telemetry::Histogram;
 
 use crate::balance::{self, InFlight, Load, Weight};
@@ -135,12 +136,35 @@ pub(crate) struct Permit {
     member: Arc<Member>,
     in_flight: Option<InFlight>,
     began_ns: u64,
+    /// Its place below the load line. Dropped unfinished, it counts on: the instance works for a client that has left.
+    place: Option<admission::Permit>,
+    outcome: Outcome,
 }
 
 impl Permit {
-    pub(super) fn new(member: Arc<Member>, began_ns: u64) -> Self {
+    pub(super) fn new(member: Arc<Member>, began_ns: u64, place: Option<admission::Permit>) -> Self {
         let in_flight = Some(member.load.begin(began_ns));
-        Self { member, in_flight, began_ns }
+        Self { member, in_flight, began_ns, place, outcome: Outcome::Served }
+    }
+
+    /// For the next attempt: the instance does not work on this one any more.
+    pub(crate) fn take_place(&mut self) -> Option<admission::Permit> {
+        self.place.take()
+    }
+
+    pub(crate) fn holds_place(&self) -> bool {
+        self.place.is_some()
+    }
+
+    /// From here on time passes without work: an event stream, a slow reader.
+    pub(crate) fn streams(&mut self) {
+        self.finish_place();
+    }
+
+    fn finish_place(&mut self) {
+        if let Some(place) = self.place.take() {
+            place.finish(self.outcome);
+        }
     }
 
     pub(crate) fn member(&self) -> &Member {
@@ -152,7 +176,11 @@ impl Permit {
         let now = now_ns();
         self.member.stats.responses.count(head.status);
         self.member.stats.latency.record(Duration::from_nanos(now.saturating_sub(self.began_ns)));
-        match outlier::Failure::of_status(head.status) {
+        let failure = outlier::Failure::of_status(head.status);
+        if failure.is_some() {
+            self.outcome = Outcome::Failed;
+        }
+        match failure {
             None => {
                 if let Some(in_flight) = &mut self.in_flight {
                     self.member.load.answered(in_flight, now, balance::Config::default().decay);
@@ -194,12 +222,20 @@ impl Permit {
     }
 
     /// The answer broke off after its head.
-    pub(crate) fn broke_off(&self) {
+    pub(crate) fn broke_off(&mut self) {
+        self.outcome = Outcome::Failed;
+        self.finish_place();
         self.member.stats.failures.fetch_add(1, Relaxed);
         self.member.judge(outlier::Failure::Broken, self.began_ns);
     }
 
+    /// The work is over.
     pub(crate) fn release(&mut self) {
+        self.finish_place();
+        self.leave();
+    }
+
+    fn leave(&mut self) {
         if let Some(in_flight) = self.in_flight.take() {
             self.member.load.finish(in_flight, now_ns());
         }
@@ -208,7 +244,7 @@ impl Permit {
 
 impl Drop for Permit {
     fn drop(&mut self) {
-        self.release();
+        self.leave();
     }
 }
 

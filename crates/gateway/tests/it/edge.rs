@@ -7,6 +7,7 @@ use plimsoll_gateway::config::{AccessLog, Limits, Probe, Retry, Timeouts, Upstre
 use plimsoll_gateway::route::Route;
 use plimsoll_gateway::sender::Sender;
 use plimsoll_gateway::{Config, Endpoint, Gateway, OnHealth, Source, balance, outlier};
+use plimsoll_policy::admission;
 use plimsoll_policy::forwarded::TrustedProxies;
 use plimsoll_telemetry::snapshot::InstanceState;
 use tokio::net::{TcpSocket, TcpStream};
@@ -65,6 +66,8 @@ impl Plan {
                 name: "api".to_owned(),
                 balance: balance::Policy::RoundRobin,
                 hash_on: Sender::ClientIp,
+                admission: Some(admission::Config::default()),
+                fair_by: Sender::ClientIp,
                 probe: Probe { path: None, interval: far, timeout: far, unhealthy_after: 1, healthy_after: 1 },
                 ejection: outlier::Config { failures: 100, ..outlier::Config::default() },
             },

@@ -95,6 +95,22 @@ impl Rules<'_> {
                 "make timeout at most as long as interval",
             );
         }
+        let admission = &self.draft.settings.gateway.admission;
+        let (wait, overloaded) = ("gateway.admission.queue_wait_max", "gateway.admission.queue_wait_overloaded");
+        if admission.queue_wait_overloaded > admission.queue_wait_max {
+            let message =
+                "gateway.admission.queue_wait_overloaded is longer than queue_wait_max: requests would wait longer under overload";
+            self.blame(
+                Severity::Error,
+                &[overloaded, wait],
+                message,
+                "make queue_wait_overloaded the shorter one: a tenth is a good start",
+            );
+        }
+        if admission.queue_wait_max >= timeouts.total {
+            let message = "gateway.admission.queue_wait_max is not shorter than timeouts.total: a request could spend all of its time waiting for its turn";
+            self.blame(Severity::Error, &[wait, &total], message, "make queue_wait_max a small part of total");
+        }
         let ejection = &self.draft.settings.gateway.ejection;
         if ejection.base > ejection.max {
             let message = "gateway.ejection.base is longer than max: the first ejection would outlast the longest";
@@ -205,7 +221,14 @@ impl Rules<'_> {
         let all_named = names.len() == self.draft.upstreams.len();
         let mut lines = BTreeMap::new();
         for entry in &self.draft.routes {
-            self.target(entry.field("upstream"), &entry.value.upstream, &names, all_named);
+            match &entry.value.upstream {
+                Some(name) => self.target(entry.field("upstream"), name, &names, all_named),
+                None if self.draft.upstreams.len() > 1 && !entry.faulty => {
+                    let hint = format!("add upstream = \"NAME\"; there are: {}", names.join(", "));
+                    self.at(Severity::Error, Some(entry.place.clone()), "this route does not say which upstream serves it", hint);
+                }
+                None => {}
+            }
             let Some(place) = entry.field("match").filter(|_| !entry.faulty) else { continue };
             let key = (entry.value.host.clone(), entry.value.pattern.clone());
             if let Some(line) = lines.get(&key) {
@@ -223,7 +246,7 @@ impl Rules<'_> {
         }
         let unused = |entry: &&Entry<_>| {
             let upstream: &Upstream = &entry.value;
-            let leads_here = |route: &Entry<Route>| route.field("upstream").is_none() || route.value.upstream == upstream.name;
+            let leads_here = |route: &Entry<Route>| route.value.upstream.as_ref().is_none_or(|name| *name == upstream.name);
             entry.field("name").is_some() && !self.draft.routes.iter().any(leads_here)
         };
         for entry in self.draft.upstreams.iter().filter(unused).collect::<Vec<_>>() {

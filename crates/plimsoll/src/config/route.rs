@@ -1,9 +1,12 @@
 //! `[[route]]`: which upstream serves which requests.
 
 use std::fmt;
+use std::time::Duration;
+
+use plimsoll_policy::priority::Priority;
 
 use super::raw::{Raw, Read};
-use super::shape::{HostName, Maybe, Name, Shape, UrlPath};
+use super::shape::{Choice, HOUR, HostName, MS, Maybe, Name, Named, Shape, Time, UrlPath, choice};
 use super::table::table;
 
 table! {
@@ -14,9 +17,25 @@ table! {
         pattern as "match": Pattern = Pattern::Prefix("/".to_owned()), PathPattern;
         /// Host it matches. Left out, it matches every host.
         host: Option<String> = None, Maybe(HostName);
-        /// Name of the upstream that serves it.
-        upstream: String = String::new(), Name;
+        /// Name of the upstream that serves it. Left out, it is the fleet that `plimsoll run` started, or the only upstream there is.
+        upstream: Option<String> = None, Maybe(Name);
+        /// How much its requests matter when not all can be served: `critical` goes first, `sheddable` is given up first. Left out, it is
+        /// `normal`. A trusted proxy may say otherwise for one request in `X-Request-Priority`; anybody else may only ask for less.
+        priority: Option<Priority> = None, Maybe(Choice::<Priority>::new());
+        /// Time for the whole request, the answer's body included. A caller may ask for less in `X-Request-Timeout-Ms`.
+        deadline: Option<Duration> = None, Maybe(Time(MS..=HOUR));
+        /// Whether its requests need a place below the load line. `off` is for requests that do no work while they are open, such as long polls.
+        admission: Option<Switch> = None, Maybe(Choice::<Switch>::new());
     }
+}
+
+choice! {
+    /// Whether a policy applies.
+    Switch { On = "on", Off = "off", }
+}
+
+impl Named for Priority {
+    const ALL: &'static [(&'static str, Self)] = &[("critical", Self::Critical), ("normal", Self::Normal), ("sheddable", Self::Sheddable)];
 }
 
 /// Which paths a route matches.
@@ -25,6 +44,12 @@ pub enum Pattern {
     Exact(String),
     /// Everything that begins so. Ends in a slash; `/api/` matches `/api/x` and also `/api`.
     Prefix(String),
+}
+
+impl Pattern {
+    pub fn is_everything(&self) -> bool {
+        *self == Self::Prefix("/".to_owned())
+    }
 }
 
 impl fmt::Display for Pattern {

@@ -11,8 +11,8 @@ use ipnet::IpNet;
 
 use super::route::Route;
 use super::shape::{
-    Address, Choice, DAY, Directory, HOUR, HashKey, HashOn, HostName, KIB, List, MIB, MINUTE, MS, Network, SECOND, Secret, SecretText,
-    Share, Size, StateUrl, TIB, Time, UrlPath, Whole, choice,
+    Address, Choice, DAY, Directory, HOUR, HashKey, HashOn, HostName, KIB, Limit, LimitUpTo, List, MIB, MINUTE, MS, Network, SECOND,
+    Secret, SecretText, Share, Size, StateUrl, TIB, Time, UrlPath, Whole, choice,
 };
 use super::table::{Table, table};
 use super::upstream::Upstream;
@@ -23,6 +23,7 @@ pub const TABLES: &[Table<Settings>] = &[
     Gateway::TABLE,
     Timeouts::TABLE,
     Limits::TABLE,
+    Admission::TABLE,
     Retry::TABLE,
     Health::TABLE,
     Ejection::TABLE,
@@ -75,7 +76,7 @@ table! {
         /// What `consistent_hash` looks at: the client's address, a header or a cookie.
         hash_on: HashOn = HashOn::ClientIp, HashKey;
     }
-    parts { timeouts: Timeouts, limits: Limits, retry: Retry, health: Health, ejection: Ejection, }
+    parts { timeouts: Timeouts, limits: Limits, admission: Admission, retry: Retry, health: Health, ejection: Ejection, }
 }
 
 table! {
@@ -117,6 +118,23 @@ table! {
         body_bytes_max: u64 = 2 * 1_024 * MIB, Size(0..=TIB);
         /// Idle connections that each worker keeps open to each instance.
         upstream_idle_per_instance_max: usize = 64, Whole(0..=10_000);
+    }
+}
+
+table! {
+    /// The load line: how many requests the instances of an upstream work on at once. It is found by measurement; what is beyond it waits
+    /// for a moment, and what could not be served in time is refused at once.
+    struct Admission at [Settings.gateway.admission] {
+        /// Requests at a time for each upstream, over all its instances. `measured` follows what they can do; `off` lets everything through.
+        limit: Limit = Limit::Measured, LimitUpTo(65_536);
+        /// Time a request may wait for a place while the load is ordinary. Nobody waits longer.
+        queue_wait_max: Duration = 500 * MS, Time(MS..=MINUTE);
+        /// Time for which work is kept waiting once it is clear that not everybody can be served. What comes on top is refused at once.
+        queue_wait_overloaded: Duration = 50 * MS, Time(MS..=MINUTE);
+        /// Requests that may wait for a place, for each upstream.
+        queue_max: usize = 8_192, Whole(1..=65_536);
+        /// Whose requests take turns while they wait, so that nobody's flood delays the others.
+        fair_by: HashOn = HashOn::ClientIp, HashKey;
     }
 }
 

@@ -3,6 +3,7 @@
 //! A shape is a value, not a type, so that two settings of one type can have different bounds, and the bounds stand next to the default.
 
 mod choice;
+mod limit;
 mod list;
 mod network;
 mod number;
@@ -13,6 +14,7 @@ mod time;
 
 pub(super) use choice::choice;
 pub use choice::{Choice, Named};
+pub use limit::{Limit, LimitUpTo};
 pub use list::{List, Maybe};
 pub use network::{Address, HostName, Network, is_host};
 pub use number::{Share, Whole};

@@ -21,6 +21,10 @@ pub fn run(settings: &Settings, environment: &Environment) -> Result<(), Failure
         return Err(Failure::asked("the gateway has nowhere to send requests: no [[route]] is configured")
             .hint("write [[upstream]] and [[route]] into plimsoll.toml; `plimsoll gateway --help` shows how"));
     }
+    if settings.upstreams.is_empty() {
+        return Err(Failure::asked("the gateway has nowhere to send requests: no [[upstream]] is configured")
+            .hint("write [[upstream]] into plimsoll.toml; `plimsoll gateway --help` shows how"));
+    }
     let data_dir = DataDir::open(&settings.data_dir)?;
     let _claim = data_dir.claim()?;
     let _logs = logs::start(settings, environment)?;

@@ -19,6 +19,14 @@ pub struct Config {
     pub limit_max: usize,
 }
 
+impl Config {
+    /// So many requests at once, measured by somebody else.
+    #[must_use]
+    pub fn fixed_at(self, limit: usize) -> Self {
+        Self { limit_initial: limit, limit_min: limit, limit_max: limit, ..self }
+    }
+}
+
 impl Default for Config {
     fn default() -> Self {
         Self {

@@ -1,4 +1,4 @@
-//! Names, paths and the key of consistent hashing.
+//! Names, paths and what tells senders apart.
 
 use std::path::PathBuf;
 
@@ -88,7 +88,7 @@ impl Shape for Name {
     }
 }
 
-/// What consistent hashing looks at.
+/// What tells the senders of requests apart.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum HashOn {
     ClientIp,
@@ -113,7 +113,7 @@ impl Shape for HashKey {
             // A cookie's name is a token, as a header's is.
             Some(("cookie", name)) if name.parse::<http::HeaderName>().is_ok() => Ok(HashOn::Cookie(name.to_owned())),
             Some(("cookie", _)) => Err(invalid("a cookie")),
-            _ => Err(invalid("anything to hash on")),
+            _ => Err(invalid("whom requests come from")),
         }
     }
 
