@@ -65,6 +65,7 @@ impl Fleet {
             admin_url: "http://localhost:8081".into(),
             draining: false,
             edge: self.edge.clone(),
+            load_lines: Vec::new(),
             instances: instances.collect(),
         }
     }

@@ -6,7 +6,8 @@ use std::sync::Arc;
 use std::thread;
 use std::time::Duration;
 
-use plimsoll_telemetry::snapshot::{EdgeSnapshot, InstanceSnapshot, InstanceState};
+use plimsoll_policy::admission::LoadLine;
+use plimsoll_telemetry::snapshot::{EdgeSnapshot, InstanceSnapshot, InstanceState, LoadLineSnapshot};
 use tokio::runtime::LocalRuntime;
 use tokio::sync::watch;
 use tokio::task::JoinSet;
@@ -94,6 +95,12 @@ impl Gateway {
         self.upstreams.iter().flat_map(of).collect()
     }
 
+    /// The load line of every upstream that has one.
+    pub fn load_lines(&self) -> Vec<LoadLineSnapshot> {
+        let of = |upstream: &Arc<Upstream>| Some(load_line(&upstream.config.name, &upstream.admission.as_ref()?.load()));
+        self.upstreams.iter().filter_map(of).collect()
+    }
+
     pub fn is_draining(&self) -> bool {
         *self.drain.borrow()
     }
@@ -144,5 +151,21 @@ fn snapshot(upstream: &str, member: &Member) -> InstanceSnapshot {
         ejections_total: member.stats.ejections.load(std::sync::atomic::Ordering::Relaxed),
         latency: member.stats.latency.counts(),
         ..InstanceSnapshot::default()
+    }
+}
+
+fn load_line(upstream: &str, line: &LoadLine) -> LoadLineSnapshot {
+    let refused = line.refused;
+    LoadLineSnapshot {
+        upstream: upstream.to_owned(),
+        limit: line.limit as u64,
+        in_flight: line.in_flight as u64,
+        lingering: line.lingering as u64,
+        waiting: line.waiting.map(|count| count as u64),
+        drain_per_second: line.drain_per_second,
+        overloaded: line.is_overloaded,
+        admitted_total: line.admitted,
+        waited_total: line.waited,
+        shed_total: [refused.overloaded, refused.waited_too_long, refused.displaced, refused.deadline],
     }
 }

@@ -11,7 +11,7 @@ use std::time::Duration;
 use family::{CLASSES, Family, STATES};
 use text::Text;
 
-use crate::snapshot::{InstanceSnapshot, Snapshot};
+use crate::snapshot::{InstanceSnapshot, LoadLineSnapshot, PRIORITIES, SHED_CAUSES, Snapshot};
 
 /// What `Content-Type` says about the text of [`render`].
 pub const CONTENT_TYPE: &str = "text/plain; version=0.0.4; charset=utf-8";
@@ -26,6 +26,7 @@ pub fn render(snapshot: &Snapshot) -> String {
     let mut text = Text::default();
     process(&mut text, snapshot);
     edge(&mut text, snapshot);
+    load_lines(&mut text, &snapshot.load_lines);
     instances(&mut text, &snapshot.instances);
     text.into_string()
 }
@@ -51,6 +52,39 @@ fn edge(text: &mut Text, snapshot: &Snapshot) {
     let mut refusals = text.family(&family::REFUSALS);
     for (reason, count) in &edge.refusals_total {
         refusals.sample(&[("reason", reason)], count);
+    }
+}
+
+/// How a plain number is read from a load line.
+type Level = fn(&LoadLineSnapshot) -> f64;
+
+fn load_lines(text: &mut Text, lines: &[LoadLineSnapshot]) {
+    let plain: [(&'static Family, Level); 7] = [
+        (&family::LIMIT, |line| line.limit as f64),
+        (&family::ADMITTED_NOW, |line| line.in_flight as f64),
+        (&family::LINGERING, |line| line.lingering as f64),
+        (&family::OVERLOADED, |line| f64::from(u8::from(line.overloaded))),
+        (&family::DRAIN, |line| line.drain_per_second),
+        (&family::ADMITTED, |line| line.admitted_total as f64),
+        (&family::WAITED, |line| line.waited_total as f64),
+    ];
+    for (family, value) in plain {
+        let mut samples = text.family(family);
+        for line in lines {
+            samples.sample(&[("upstream", &line.upstream)], value(line));
+        }
+    }
+    let mut waiting = text.family(&family::WAITING);
+    for line in lines {
+        for (priority, count) in PRIORITIES.iter().zip(line.waiting) {
+            waiting.sample(&[("upstream", &line.upstream), ("priority", priority)], count);
+        }
+    }
+    let mut shed = text.family(&family::SHED);
+    for line in lines {
+        for (cause, count) in SHED_CAUSES.iter().zip(line.shed_total) {
+            shed.sample(&[("upstream", &line.upstream), ("cause", cause)], count);
+        }
     }
 }
 
@@ -122,6 +156,18 @@ mod tests {
         snapshot.edge.responses_total = [0, 4, 0, 1, 1];
         snapshot.edge.latency = latency.counts();
         snapshot.edge.refusals_total = vec![("no-instance".into(), 1)];
+        snapshot.load_lines.push(LoadLineSnapshot {
+            upstream: "app".into(),
+            limit: 12,
+            in_flight: 12,
+            lingering: 1,
+            waiting: [0, 3, 0],
+            drain_per_second: 250.5,
+            overloaded: true,
+            admitted_total: 900,
+            waited_total: 40,
+            shed_total: [7, 0, 1, 0],
+        });
         snapshot.instances.push(InstanceSnapshot {
             id: "api-1".into(),
             upstream: "app".into(),

@@ -16,6 +16,8 @@ pub struct Snapshot {
     /// True from the moment the fleet was told to stop.
     pub draining: bool,
     pub edge: EdgeSnapshot,
+    /// The load line of each upstream that has one.
+    pub load_lines: Vec<LoadLineSnapshot>,
     pub instances: Vec<InstanceSnapshot>,
 }
 
@@ -35,6 +37,35 @@ pub struct EdgeSnapshot {
     /// Refusals by reason; the names are `policy::Reason` slugs.
     pub refusals_total: Vec<(String, u64)>,
 }
+
+/// How much an upstream is trusted with, how much it has, and who waits or was turned away.
+#[derive(Clone, Debug, Default, Serialize, Deserialize)]
+pub struct LoadLineSnapshot {
+    pub upstream: String,
+    /// Requests at a time, over all instances.
+    pub limit: u64,
+    /// Places taken.
+    pub in_flight: u64,
+    /// Those of them whose client has left while the instance works on.
+    pub lingering: u64,
+    /// Requests in the queue, by the names in [`PRIORITIES`].
+    pub waiting: [u64; 3],
+    /// Requests completed per second, as last measured.
+    pub drain_per_second: f64,
+    /// Some requests are being refused because not all can be served.
+    pub overloaded: bool,
+    pub admitted_total: u64,
+    /// Those of the admitted that waited.
+    pub waited_total: u64,
+    /// Requests turned away, by the names in [`SHED_CAUSES`].
+    pub shed_total: [u64; 4],
+}
+
+/// The classes of requests, most important first.
+pub const PRIORITIES: [&str; 3] = ["critical", "normal", "sheddable"];
+
+/// Why a request did not get a place: on arrival, after its time in the queue, for a more important one, because of its own deadline.
+pub const SHED_CAUSES: [&str; 4] = ["overloaded", "waited", "displaced", "deadline"];
 
 /// One instance as the supervisor and the gateway see it together.
 #[derive(Clone, Debug, Default, Serialize, Deserialize)]

@@ -6,7 +6,7 @@ use std::time::Duration;
 use serde::{Deserialize, Serialize};
 
 use crate::histogram::HistogramCounts;
-use crate::snapshot::{EdgeSnapshot, InstanceSnapshot, InstanceState, Snapshot};
+use crate::snapshot::{EdgeSnapshot, InstanceSnapshot, InstanceState, LoadLineSnapshot, Snapshot};
 
 /// A fleet as a person reads it. Rates, error shares and percentiles cover a recent stretch of time; `…_total` counts since the start.
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
@@ -18,6 +18,7 @@ pub struct Status {
     pub admin_url: String,
     pub draining: bool,
     pub edge: EdgeStatus,
+    pub load_lines: Vec<LoadLineStatus>,
     pub instances: Vec<InstanceStatus>,
 }
 
@@ -39,6 +40,23 @@ pub struct EdgeStatus {
     pub client_gone_total: u64,
     /// Requests turned away, by `policy::Reason` slug.
     pub refusals_total: BTreeMap<String, u64>,
+}
+
+/// How much an upstream is trusted with, and how much it has.
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
+pub struct LoadLineStatus {
+    pub upstream: String,
+    /// Requests at a time, over all instances.
+    pub limit: u64,
+    pub in_flight: u64,
+    /// Places of requests whose client has left while the instance works on.
+    pub lingering: u64,
+    pub waiting: u64,
+    pub overloaded: bool,
+    pub admitted_per_second: f64,
+    pub shed_per_second: f64,
+    pub admitted_total: u64,
+    pub shed_total: u64,
 }
 
 /// Answers by status class.
@@ -109,6 +127,7 @@ impl Status {
             admin_url: later.admin_url.clone(),
             draining: later.draining,
             edge: EdgeStatus::between(&earlier.edge, &later.edge, elapsed),
+            load_lines: later.load_lines.iter().map(|line| LoadLineStatus::between(earlier, line, elapsed)).collect(),
             instances: instances.collect(),
         }
     }
@@ -132,6 +151,26 @@ impl EdgeStatus {
             retries_total: later.retries_total,
             client_gone_total: later.client_gone_total,
             refusals_total: later.refusals_total.iter().cloned().collect(),
+        }
+    }
+}
+
+impl LoadLineStatus {
+    fn between(earlier: &Snapshot, later: &LoadLineSnapshot, elapsed: Duration) -> Self {
+        let fresh = LoadLineSnapshot::default();
+        let before = earlier.load_lines.iter().find(|line| line.upstream == later.upstream).unwrap_or(&fresh);
+        let shed = |line: &LoadLineSnapshot| line.shed_total.iter().sum::<u64>();
+        Self {
+            upstream: later.upstream.clone(),
+            limit: later.limit,
+            in_flight: later.in_flight,
+            lingering: later.lingering,
+            waiting: later.waiting.iter().sum(),
+            overloaded: later.overloaded,
+            admitted_per_second: per_second(later.admitted_total.saturating_sub(before.admitted_total), elapsed),
+            shed_per_second: per_second(shed(later).saturating_sub(shed(before)), elapsed),
+            admitted_total: later.admitted_total,
+            shed_total: shed(later),
         }
     }
 }

@@ -41,6 +41,7 @@ pub fn taken_by(gateway: Arc<Gateway>, urls: Urls) -> impl Fn() -> Snapshot {
         admin_url: urls.admin.clone(),
         draining: gateway.is_draining(),
         edge: gateway.edge(),
+        load_lines: gateway.load_lines(),
         instances: gateway.instances(),
     }
 }

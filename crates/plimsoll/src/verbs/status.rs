@@ -6,6 +6,7 @@ use std::time::Duration;
 
 use anyhow::{Context, anyhow};
 use plimsoll_telemetry::Status;
+use plimsoll_telemetry::status::LoadLineStatus;
 
 use crate::cli::StatusArgs;
 use crate::config::Settings;
@@ -68,7 +69,7 @@ fn table(status: &Status) -> String {
     );
     let _ = writeln!(
         text,
-        "{:.1} requests/s   {} in flight   p50 {}   p99 {}   {:.2} % errors   {} retries\n",
+        "{:.1} requests/s   {} in flight   p50 {}   p99 {}   {:.2} % errors   {} retries",
         edge.rate_per_second,
         edge.in_flight,
         millis(edge.p50_ms),
@@ -76,6 +77,10 @@ fn table(status: &Status) -> String {
         edge.error_rate * 100.0,
         edge.retries_total
     );
+    for line in &status.load_lines {
+        let _ = writeln!(text, "{}", load_line(line));
+    }
+    text.push('\n');
     let widest = status.instances.iter().map(|instance| instance.id.len()).max().unwrap_or(0).max(8);
     let _ = writeln!(
         text,
@@ -99,6 +104,15 @@ fn table(status: &Status) -> String {
         );
     }
     text
+}
+
+fn load_line(line: &LoadLineStatus) -> String {
+    let state = if line.overloaded { "overloaded" } else { "calm" };
+    let lingering = if line.lingering > 0 { format!(", {} of them for clients that left", line.lingering) } else { String::new() };
+    format!(
+        "load line of {}: {} of {} places taken{lingering}   {} waiting   {:.1} refused/s   {state}",
+        line.upstream, line.in_flight, line.limit, line.waiting, line.shed_per_second
+    )
 }
 
 fn millis(ms: Option<f64>) -> String {

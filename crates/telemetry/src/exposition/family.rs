@@ -87,6 +87,15 @@ families! {
     RETRIES = Counter "plimsoll_http_retries_total" [] "Attempts beyond the first.";
     CLIENT_GONE = Counter "plimsoll_http_client_gone_total" [] "Clients that left before their answer was complete.";
     REFUSALS = Counter "plimsoll_http_refusals_total" ["reason"] "Requests turned away; the reason is the last part of the problem type.";
+    LIMIT = Gauge "plimsoll_admission_limit" ["upstream"] "The load line: requests that all instances together may work on at once.";
+    ADMITTED_NOW = Gauge "plimsoll_admission_in_flight" ["upstream"] "Places taken below the load line.";
+    LINGERING = Gauge "plimsoll_admission_lingering" ["upstream"] "Places of requests whose client has left while the instance works on.";
+    OVERLOADED = Gauge "plimsoll_admission_overloaded" ["upstream"] "1 while some requests are refused because not all can be served.";
+    DRAIN = Gauge "plimsoll_admission_drain_per_second" ["upstream"] "Requests completed per second, as last measured.";
+    ADMITTED = Counter "plimsoll_admission_admitted_total" ["upstream"] "Requests that got a place.";
+    WAITED = Counter "plimsoll_admission_waited_total" ["upstream"] "Requests that waited for their place.";
+    WAITING = Gauge "plimsoll_admission_waiting" ["upstream", "priority"] "Requests that wait for a place.";
+    SHED = Counter "plimsoll_admission_shed_total" ["upstream", "cause"] "Requests that got no place.";
     INSTANCE_STATE = Gauge "plimsoll_instance_state" ["instance_id", "upstream", "state"] "1 in the state the instance is in, 0 in every other.";
     INSTANCE_UPTIME = Gauge "plimsoll_instance_uptime_seconds" ["instance_id", "upstream"] "Since the instance was last started.";
     INSTANCE_REQUESTS = Counter "plimsoll_instance_requests_total" ["instance_id", "upstream", "code_class"] "Complete answers of the instance.";
