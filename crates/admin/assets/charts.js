@@ -1,4 +1,4 @@
-// Request rate and latency over the last five minutes. The x axis is seconds before now, taken from the server's uptime, so that the
+// Request rate, latency and the load line over the last five minutes. The x axis is seconds before now, taken from the server's uptime, so that the
 // browser's clock does not matter and a lost connection shows as a gap.
 
 import * as format from "./format.js";
@@ -9,9 +9,9 @@ const GAP_SECONDS = 3;
 
 const colour = (name) => getComputedStyle(document.documentElement).getPropertyValue(name).trim();
 
-/** Makes both charts and returns what feeds them. */
+/** Makes the charts and returns what feeds them. */
 export function charts() {
-  // Uptime in seconds, rate, p50, p99: as they came.
+  // Uptime in seconds, rate, p50, p99, limit, places taken, refused per second: as they came.
   let points = [];
   let troubles = [];
   const marks = (chart) => drawTroubles(chart, troubles, points.at(-1)?.[0] ?? 0);
@@ -19,15 +19,23 @@ export function charts() {
     const value = at?.[1];
     read("rate-reading", value === undefined || value === null ? "" : `${format.rate(value)} /s`);
   });
+  const load = chart("load-chart", marks, [line("--limit"), line("--rate", "--fill")], (value) => format.count(value), (at) => {
+    read("limit-reading", at && at[1] !== null ? `limit ${format.count(at[1])}` : "");
+    read("taken-reading", at && at[2] !== null ? `at work ${format.count(at[2])}` : "");
+  });
   const latency = chart("latency-chart", marks, [line("--p50"), line("--p99")], (value) => format.latency(value).join(" "), (at) => {
-    read("p50-reading", at ? `p50 ${format.latency(at[2]).join(" ")}` : "");
-    read("p99-reading", at ? `p99 ${format.latency(at[3]).join(" ")}` : "");
+    read("p50-reading", at ? `p50 ${format.latency(at[1]).join(" ")}` : "");
+    read("p99-reading", at ? `p99 ${format.latency(at[2]).join(" ")}` : "");
   });
 
   function draw() {
-    const [xs, rates, p50, p99] = columns(points);
+    const [xs, rates, p50, p99, limits, taken] = columns(points);
     rate.show([xs, rates]);
     latency.show([xs, p50, p99]);
+    document.getElementById("load-panel").hidden = !limits.some((limit) => limit !== null);
+    load.show([xs, limits, taken]);
+    const refused = points.at(-1)?.[6] ?? 0;
+    read("refused-reading", refused > 0 ? `refused ${format.rate(refused)} /s` : "");
   }
 
   return {
@@ -37,10 +45,12 @@ export function charts() {
       this.changes(recap.changes);
       draw();
     },
-    status({ uptime_ms: uptimeMs, edge }) {
+    status({ uptime_ms: uptimeMs, edge, load_lines: lines }) {
       const at = uptimeMs / 1000;
       if (points.length > 0 && at <= points.at(-1)[0]) return;
-      points.push([at, edge.rate_per_second, edge.p50_ms, edge.p99_ms]);
+      const sum = (name) => lines.reduce((total, line) => total + line[name], 0);
+      const limit = lines.length > 0 ? sum("limit") : null;
+      points.push([at, edge.rate_per_second, edge.p50_ms, edge.p99_ms, limit, sum("in_flight"), sum("shed_per_second")]);
       points = points.filter(([seconds]) => seconds >= at - SPAN_SECONDS);
       troubles = troubles.filter((seconds) => seconds >= at - SPAN_SECONDS);
       draw();
@@ -61,9 +71,9 @@ function columns(points) {
   const rows = points.flatMap((point, index) => {
     const row = [point[0] - newest, ...point.slice(1)];
     const gap = index > 0 && point[0] - points[index - 1][0] > GAP_SECONDS;
-    return gap ? [[row[0] - 0.001, null, null, null], row] : [row];
+    return gap ? [[row[0] - 0.001, ...row.slice(1).map(() => null)], row] : [row];
   });
-  return [0, 1, 2, 3].map((column) => rows.map((row) => row[column]));
+  return [0, 1, 2, 3, 4, 5].map((column) => rows.map((row) => row[column]));
 }
 
 function line(stroke, fill) {
@@ -99,11 +109,10 @@ function chart(id, marks, series, label, reading) {
     },
   };
 
-  // What is under the pointer, or the newest values. The rate chart's second column is the latency chart's third.
+  // What is under the pointer, or the newest values.
   function at(plot, index) {
     const row = plot.data.map((column) => column[index ?? column.length - 1]);
-    if (row[0] === undefined) return null;
-    return series.length === 1 ? row : [row[0], undefined, row[1], row[2]];
+    return row[0] === undefined ? null : row;
   }
 }
 

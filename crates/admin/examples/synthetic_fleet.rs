@@ -8,7 +8,7 @@ use std::time::{Duration, Instant};
 
 use plimsoll_admin::{Config, Limits, Listener, serve};
 use plimsoll_telemetry::Histogram;
-use plimsoll_telemetry::snapshot::{EdgeSnapshot, InstanceSnapshot, InstanceState, Snapshot};
+use plimsoll_telemetry::snapshot::{EdgeSnapshot, InstanceSnapshot, InstanceState, LoadLineSnapshot, Snapshot};
 
 struct Fleet {
     started: Instant,
@@ -16,6 +16,7 @@ struct Fleet {
     second: u64,
     edge_latency: Histogram,
     edge: EdgeSnapshot,
+    load_line: LoadLineSnapshot,
     instances: Vec<(InstanceSnapshot, Histogram)>,
 }
 
@@ -46,7 +47,8 @@ impl Fleet {
             ..InstanceSnapshot::default()
         };
         let instances = (1..=count).map(|number| (instance(number), Histogram::default())).collect();
-        Self { started, speed, second: 0, edge_latency: Histogram::default(), edge: EdgeSnapshot::default(), instances }
+        let load_line = LoadLineSnapshot { upstream: "api".into(), limit: 24, ..LoadLineSnapshot::default() };
+        Self { started, speed, second: 0, edge_latency: Histogram::default(), edge: EdgeSnapshot::default(), load_line, instances }
     }
 
     fn look(&mut self) -> Snapshot {
@@ -65,7 +67,7 @@ impl Fleet {
             admin_url: "http://localhost:8081".into(),
             draining: false,
             edge: self.edge.clone(),
-            load_lines: Vec::new(),
+            load_lines: vec![self.load_line.clone()],
             instances: instances.collect(),
         }
     }
@@ -104,6 +106,11 @@ impl Fleet {
                 self.edge.refusals_total = vec![("no-instance".into(), self.edge.responses_total[4])];
             }
         }
+        self.load_line.limit = 22 + second / 20 % 4;
+        let wanted = 14 + ((second as f64 / 30.0).sin() * 12.0) as i64;
+        self.load_line.in_flight = wanted.clamp(0, self.load_line.limit as i64) as u64;
+        self.load_line.overloaded = wanted >= self.load_line.limit as i64;
+        self.load_line.shed_total[0] += u64::from(self.load_line.overloaded) * 60;
         self.edge.connections = 24 + second % 5;
         self.edge.in_flight = self.instances.iter().map(|(instance, _)| instance.in_flight).sum();
     }

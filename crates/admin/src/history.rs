@@ -24,9 +24,10 @@ pub(crate) struct History {
 /// Upstream and id.
 type Key = (String, String);
 
-/// Uptime in milliseconds, requests per second, p50 and p99 in milliseconds: an array in JSON, since there are hundreds.
+/// Uptime in milliseconds, requests per second, p50 and p99 in milliseconds; then of all load lines together the limit, the places taken
+/// and the requests refused per second. An array in JSON, since there are hundreds.
 #[derive(Clone, Copy, Serialize)]
-struct Point(u64, f64, Option<f64>, Option<f64>);
+struct Point(u64, f64, Option<f64>, Option<f64>, Option<u64>, u64, f64);
 
 struct Seen {
     state: InstanceState,
@@ -68,8 +69,7 @@ struct Sparkline<'a> {
 
 impl History {
     pub(crate) fn record(&mut self, status: &Status, at_unix_ms: u64) {
-        let edge = &status.edge;
-        push_bounded(&mut self.points, POINTS_MAX, Point(status.uptime_ms, edge.rate_per_second, edge.p50_ms, edge.p99_ms));
+        push_bounded(&mut self.points, POINTS_MAX, Point::of(status));
         let mut before = std::mem::take(&mut self.instances);
         // The first look finds a fleet as it is; that its instances are there is no news.
         let first = self.points.len() == 1;
@@ -112,6 +112,17 @@ impl History {
         let (from, to) = step;
         let change = Change { number: self.changes_total, at_unix_ms, uptime_ms, instance, upstream, from, to, restarts };
         push_bounded(&mut self.changes, CHANGES_MAX, change);
+    }
+}
+
+impl Point {
+    fn of(status: &Status) -> Self {
+        let (edge, lines) = (&status.edge, &status.load_lines);
+        // Without a load line there is no limit to draw, not a limit of nothing.
+        let limit = (!lines.is_empty()).then(|| lines.iter().map(|line| line.limit).sum());
+        let taken = lines.iter().map(|line| line.in_flight).sum();
+        let refused = lines.iter().map(|line| line.shed_per_second).sum();
+        Self(status.uptime_ms, edge.rate_per_second, edge.p50_ms, edge.p99_ms, limit, taken, refused)
     }
 }
 
