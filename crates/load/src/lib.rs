@@ -16,12 +16,14 @@
 //! | [`slo`] | what is promised, and whether it is kept |
 //! | [`statistics`] | how far a figure can be trusted |
 //! | [`search`] | finds the highest rate that keeps a promise |
+//! | [`report`] | summary, page, pictures |
 
 pub mod error;
 pub mod figures;
 pub mod histogram;
 pub mod plan;
 pub mod record;
+pub mod report;
 pub mod run;
 pub mod scenario;
 pub mod schedule;
@@ -35,6 +37,7 @@ pub use figures::Figures;
 pub use histogram::Histogram;
 pub use plan::{Arrivals, Pace, Plan, Protocol, Stage, Trust};
 pub use record::{ErrorKind, Recording, Totals};
+pub use report::Report;
 pub use run::{Progress, run};
 pub use scenario::Scenario;
 pub use slo::Slo;

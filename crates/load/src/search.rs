@@ -3,7 +3,9 @@
 //! Pure decisions: told what became of one step, it says what to measure next. What a step is, and how the server recovers between two,
 //! is the caller's business ([`sustained`] judges a step).
 
+pub mod bottleneck;
 pub mod knee;
+pub mod limit;
 pub mod sustained;
 
 use crate::statistics::Range;

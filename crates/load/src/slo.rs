@@ -142,6 +142,15 @@ fn rounded(value: f64) -> f64 {
     (value * 1e4).round() / 1e4
 }
 
+/// No measurement has more digits that mean anything.
+fn three_digits(value: f64) -> f64 {
+    if value <= 0.0 {
+        return value;
+    }
+    let unit = 10_f64.powf(value.log10().floor() - 2.0);
+    (value / unit).round() * unit
+}
+
 impl Display for Figure {
     fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
@@ -209,7 +218,8 @@ pub struct Finding {
 
 impl Display for Finding {
     fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let measured = self.value.map_or_else(|| "nothing was answered".to_owned(), |value| self.objective.figure.shown(value));
+        let shown = |value| self.objective.figure.shown(three_digits(value));
+        let measured = self.value.map_or_else(|| "nothing was answered".to_owned(), shown);
         write!(formatter, "{} ({measured})", self.objective)
     }
 }

@@ -20,7 +20,7 @@ pub fn latency_or_dash(seconds: Option<f64>) -> String {
 /// `0.73`, `98.5`, `1,012`, `2.50 M`.
 pub fn rate(per_second: f64) -> String {
     match per_second {
-        rate if rate < 99.95 => three_digits(rate),
+        rate if rate < 99.95 && (rate - rate.round()).abs() > 1e-6 => three_digits(rate),
         rate if rate < 1e7 => count(rate.round() as u64),
         rate => format!("{:.1} M", rate / 1e6),
     }
@@ -53,6 +53,7 @@ pub fn count(count: u64) -> String {
 pub fn time(seconds: f64) -> String {
     let whole = seconds.round() as u64;
     match whole {
+        0 if seconds <= 0.0 => "0 s".to_owned(),
         0 => format!("{:.0} ms", seconds * 1e3),
         1..60 if (seconds - seconds.round()).abs() > 0.05 => format!("{seconds:.1} s"),
         1..60 => format!("{whole} s"),
@@ -70,7 +71,7 @@ fn three_digits(value: f64) -> String {
     }
 }
 
-/// Text from outside, safe in HTML and SVG, in attributes too. Control characters, which neither may hold, become a mark.
+/// Text from outside, safe in HTML and SVG, in attributes too. Control characters, which neither may hold, become a mark; lines stay lines.
 pub fn escaped(text: &str) -> String {
     let mut safe = String::with_capacity(text.len());
     for character in text.chars() {
@@ -80,7 +81,7 @@ pub fn escaped(text: &str) -> String {
             '>' => safe.push_str("&gt;"),
             '"' => safe.push_str("&quot;"),
             '\'' => safe.push_str("&#39;"),
-            control if control.is_control() => safe.push('\u{fffd}'),
+            control if control.is_control() && control != '\n' => safe.push('\u{fffd}'),
             other => safe.push(other),
         }
     }
@@ -98,23 +99,22 @@ mod tests {
 
     #[test]
     fn figures_have_three_digits_and_their_unit() {
-        for (seconds, shown) in [
-            (0.000_87, "870 µs"),
-            (0.000_999_9, "1.00 ms"),
-            (0.012_34, "12.3 ms"),
-            (0.999_9, "1.00 s"),
-            (1.262, "1.26 s"),
-            (0.0, "0 µs"),
-        ] {
+        for (seconds, shown) in
+            [(0.000_87, "870 µs"), (0.000_999_9, "1.00 ms"), (0.012_34, "12.3 ms"), (0.999_9, "1.00 s"), (1.262, "1.26 s"), (0.0, "0 µs")]
+        {
             assert_eq!(latency(seconds), shown);
         }
-        for (value, shown) in [(0.734, "0.73"), (98.54, "98.5"), (1_012.4, "1,012"), (99.97, "100"), (25e6, "25.0 M")] {
+        for (value, shown) in
+            [(0.734, "0.73"), (98.54, "98.5"), (1_012.4, "1,012"), (99.97, "100"), (25e6, "25.0 M"), (20.0, "20"), (0.0, "0")]
+        {
             assert_eq!(rate(value), shown);
         }
         for (value, shown) in [(0.0, "0 %"), (0.000_01, "<0.01 %"), (0.012_3, "1.23 %"), (1.0, "100.0 %")] {
             assert_eq!(share(value), shown);
         }
-        for (value, shown) in [(0.4, "400 ms"), (2.5, "2.5 s"), (5.0, "5 s"), (120.0, "2 min"), (125.0, "2 min 5 s"), (3_780.0, "1 h 3 min")] {
+        for (value, shown) in
+            [(0.4, "400 ms"), (2.5, "2.5 s"), (5.0, "5 s"), (120.0, "2 min"), (125.0, "2 min 5 s"), (3_780.0, "1 h 3 min")]
+        {
             assert_eq!(time(value), shown.to_owned(), "{value}");
         }
         assert_eq!([0, 999, 1_000, 1_234_567].map(count), ["0", "999", "1,000", "1,234,567"]);

@@ -85,7 +85,8 @@ mod tests {
 
     #[track_caller]
     fn close(left: &[f64], right: &[f64]) {
-        let is_close = left.len() == right.len() && left.iter().zip(right).all(|(left, right)| (left - right).abs() < 1e-9 * right.abs().max(1.0));
+        let is_close =
+            left.len() == right.len() && left.iter().zip(right).all(|(left, right)| (left - right).abs() < 1e-9 * right.abs().max(1.0));
         assert!(is_close, "{left:?} is not {right:?}");
     }
 

@@ -1,0 +1,194 @@
+//! What a person reads at the end of a run.
+
+use std::fmt::Write;
+
+use super::format::{self, printable};
+use super::page::worded;
+use super::{Line, Point, Report};
+use crate::plan::{Arrivals, Pace};
+use crate::record::Totals;
+use crate::search::Found;
+use crate::search::limit::Limit;
+use crate::slo::Measured;
+
+pub(super) const SATURATED: &str =
+    "The load generator could not keep its schedule: this machine was too busy, and part of the latency is its own.";
+const CLOSED: &str = "Closed loop: each connection waits for its answer before it asks again, so a stalled server is hardly asked while it stalls. \
+                      Latencies look better than people would find them; use --rate to see what they would.";
+
+/// The report as lines of text.
+pub fn text(report: &Report) -> String {
+    let mut text = format!("{}\n{}\n", printable(report.target()), facts(report));
+    for line in &report.lines {
+        if report.lines.len() > 1 {
+            put(&mut text, format_args!("\n{}", line.name));
+        }
+        text.push('\n');
+        table(&mut text, line);
+    }
+    requests(&mut text, report);
+    errors(&mut text, report);
+    if let Some(limit) = &report.limit {
+        limit_found(&mut text, limit, report);
+    }
+    verdicts(&mut text, report);
+    let is_closed = report.recordings().any(|recording| !recording.plan.pace.is_open());
+    for note in [(is_closed, CLOSED), (!report.is_trustworthy(), SATURATED)].into_iter().filter_map(|(holds, note)| holds.then_some(note)) {
+        put(&mut text, format_args!("\nnote: {note}\n"));
+    }
+    text
+}
+
+/// How it was asked, in one line.
+pub(super) fn facts(report: &Report) -> String {
+    let Some(recording) = report.recordings().next() else { return String::new() };
+    let lasted: f64 = report.recordings().map(|recording| recording.lasted.as_secs_f64()).sum();
+    let pace = match &recording.plan.pace {
+        Pace::Closed { connections, .. } => format!("closed loop, {connections} connections"),
+        Pace::Open(_) if recording.plan.arrivals == Arrivals::Poisson => "open loop, Poisson arrivals".to_owned(),
+        Pace::Open(_) => "open loop, constant arrivals".to_owned(),
+    };
+    let stopped = if report.recordings().any(|recording| recording.stopped_early) { ", stopped early" } else { "" };
+    format!("{pace}, {} of load, patience {}{stopped}", format::time(lasted), format::time(recording.plan.timeout.as_secs_f64()))
+}
+
+fn table(text: &mut String, line: &Line) {
+    let points = line.points();
+    let widest = points.iter().map(|point| point.label.chars().count()).max().unwrap_or(0).max(8);
+    put(
+        text,
+        format_args!(
+            "{:<widest$}  {:>9}  {:>9}  {:>8}  {:>8}  {:>8}  {:>8}  {:>8}  {:>8}\n",
+            "load", "requests", "goodput", "errors", "p50", "p90", "p99", "p99.9", "slowest"
+        ),
+    );
+    for Point { label, figures } in &points {
+        let goodput = format!("{}/s", format::rate(figures.goodput()));
+        put(text, format_args!("{label:<widest$}  {:>9}  {goodput:>9}  {}\n", format::count(figures.totals.due), columns(&figures.totals)));
+    }
+}
+
+fn columns(totals: &Totals) -> String {
+    let mut text = format!("{:>8}", totals.failed_share().map_or_else(|| "–".to_owned(), format::share));
+    for quantile in [0.5, 0.9, 0.99, 0.999, 1.0] {
+        let latency = if quantile < 1.0 { totals.good_latency.quantile(quantile) } else { totals.good_latency.max() };
+        put(&mut text, format_args!("  {:>8}", format::latency_or_dash(latency.map(|latency| latency.as_secs_f64()))));
+    }
+    text
+}
+
+/// Names longer than this would break the table.
+const NAME_MAX: usize = 40;
+
+fn requests(text: &mut String, report: &Report) {
+    let Some(recording) = report.recordings().next().filter(|recording| recording.requests.len() > 1 && report.limit.is_none()) else {
+        return;
+    };
+    let name = |name: &str| printable(name).chars().take(NAME_MAX).collect::<String>();
+    let widest = recording.requests.iter().map(|request| name(&request.name).chars().count()).max().unwrap_or(0).max(8);
+    put(
+        text,
+        format_args!(
+            "\n{:<widest$}  {:>9}  {:>8}  {:>8}  {:>8}  {:>8}  {:>8}  {:>8}\n",
+            "request", "requests", "errors", "p50", "p90", "p99", "p99.9", "slowest"
+        ),
+    );
+    for request in &recording.requests {
+        put(
+            text,
+            format_args!("{:<widest$}  {:>9}  {}\n", name(&request.name), format::count(request.totals.due), columns(&request.totals)),
+        );
+    }
+}
+
+fn errors(text: &mut String, report: &Report) {
+    let mut sum = Totals::default();
+    report.recordings().for_each(|recording| sum.merge(&recording.total));
+    let classes = sum.answered_by_class.iter().enumerate().filter(|(class, count)| **count > 0 && ![2, 3].contains(class));
+    let mut parts: Vec<String> = classes.map(|(class, count)| format!("{} answered {class}xx", format::count(*count))).collect();
+    parts.extend(
+        sum.errors.iter().filter(|(_, count)| *count > 0).map(|(kind, count)| format!("{} {}", format::count(count), worded(kind))),
+    );
+    if !parts.is_empty() {
+        put(text, format_args!("\nerrors      {}\n", parts.join(", ")));
+    }
+    let mut seen = Vec::new();
+    for example in report.recordings().flat_map(|recording| &recording.examples) {
+        if !seen.contains(&example.kind) {
+            seen.push(example.kind);
+            put(text, format_args!("            {}: {}\n", worded(example.kind), printable(&example.message)));
+        }
+    }
+}
+
+fn limit_found(text: &mut String, limit: &Limit, report: &Report) {
+    let slo = report.slo.as_ref().map(ToString::to_string).unwrap_or_default();
+    let found = match limit.found {
+        Found::Limit { rate, range } => format!(
+            "{} requests/s keep {slo} (trials contradict each other only between {} and {}/s)",
+            format::rate(rate),
+            format::rate(range.low),
+            format::rate(range.high)
+        ),
+        Found::AtLeast { rate } => {
+            format!("above {} requests/s, beyond which nothing was measured; {slo} held throughout", format::rate(rate))
+        }
+        Found::Nothing { rate } => format!("none: even {} requests/s miss {slo}", format::rate(rate)),
+        Found::Unstable { range } => {
+            format!(
+                "unstable: trials contradict each other between {} and {} requests/s",
+                format::rate(range.low),
+                format::rate(range.high)
+            )
+        }
+    };
+    put(text, format_args!("\nlimit       {found}\n"));
+    if let Some(knee) = limit.knee {
+        put(
+            text,
+            format_args!(
+                "knee        {}/s: beyond it each further request costs more latency than it brings goodput\n",
+                format::rate(knee.rate)
+            ),
+        );
+    }
+    put(text, format_args!("calm        {} for a single request\n", format::latency(limit.calm_latency)));
+    for (index, beyond) in limit.beyond.iter().enumerate() {
+        let p99 = beyond.p99.map_or_else(String::new, |p99| format!(", p99 {}", format::latency(p99)));
+        let name = if index == 0 { "beyond it" } else { "" };
+        let multiple = format!("{}×", beyond.multiple);
+        put(
+            text,
+            format_args!("{name:<12}{multiple:>4}  {}/s good of {}/s{p99}\n", format::rate(beyond.goodput), format::rate(beyond.rate)),
+        );
+    }
+    put(text, format_args!("guess       {}\n", limit.bottleneck));
+    if limit.unrecovered > 0 {
+        put(
+            text,
+            format_args!(
+                "note        after {} of {} steps the server did not calm down in time: the limit may be higher\n",
+                limit.unrecovered, limit.steps
+            ),
+        );
+    }
+    text.push_str("\nproposed plimsoll.toml\n");
+    for line in limit.proposal.lines() {
+        put(text, format_args!("{}{line}\n", if line.is_empty() { "" } else { "  " }));
+    }
+}
+
+fn verdicts(text: &mut String, report: &Report) {
+    let Some(verdicts) = report.verdicts() else { return };
+    for (index, (point, verdict)) in verdicts.iter().enumerate() {
+        let name = if index == 0 { "slo" } else { "" };
+        let findings: Vec<_> =
+            verdict.findings.iter().map(|finding| format!("{finding} {}", if finding.is_met { "met" } else { "MISSED" })).collect();
+        let place = if verdicts.len() > 1 { format!("at {}: ", point.label) } else { String::new() };
+        put(text, format_args!("{}{name:<12}{place}{}\n", if index == 0 { "\n" } else { "" }, findings.join(", ")));
+    }
+}
+
+fn put(text: &mut String, arguments: std::fmt::Arguments<'_>) {
+    text.write_fmt(arguments).expect("a string takes it");
+}

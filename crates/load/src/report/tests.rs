@@ -1,0 +1,191 @@
+//! Reports of made-up runs: what people and programs read of them.
+
+use std::time::Duration;
+
+use super::{Line, ReadError, Report, page, picture, summary};
+use crate::plan::{Arrivals, Pace, Protocol, Stage};
+use crate::record::{ErrorKind, Example, Generator, PlanSummary, Recording, RequestRecord, StageRecord, Totals, VERSION};
+use crate::search::Found;
+use crate::search::bottleneck::Bottleneck;
+use crate::search::knee::Point;
+use crate::search::limit::{Beyond, Limit};
+use crate::statistics::Range;
+
+/// Requests of `seconds` seconds at a rate, of which a share is answered well, around a latency with a tail.
+fn totals(rate: f64, seconds: f64, good: f64, median_ms: f64) -> Totals {
+    let due = (rate * seconds) as u64;
+    let mut totals = Totals { due, sent: due, good: (due as f64 * good) as u64, ..Totals::default() };
+    totals.answered_by_class[2] = totals.good;
+    let refused = due - totals.good;
+    totals.answered_by_class[5] = refused / 2;
+    totals.errors[ErrorKind::Timeout] = refused - refused / 2;
+    for index in 0..totals.good {
+        let share = (index as f64 + 0.5) / totals.good as f64;
+        totals.good_latency.record(Duration::from_secs_f64(median_ms / 1e3 * (0.5 / (1.0 - share)).powf(0.3)));
+    }
+    for _ in 0..totals.errors[ErrorKind::Timeout] {
+        totals.poor_latency.record(Duration::from_secs(1));
+    }
+    totals
+}
+
+fn recording(stages: &[(f64, f64, f64)]) -> Recording {
+    let lasts = Duration::from_secs(5);
+    let mut starts = Duration::ZERO;
+    let (mut total, mut records, mut seconds) = (Totals::default(), Vec::new(), Vec::new());
+    for (rate, good, median_ms) in stages.iter().copied() {
+        let totals = totals(rate, 5.0, good, median_ms);
+        total.merge(&totals);
+        seconds.extend((0..5).map(|second| self::totals(rate, 1.0, good, median_ms * (1.0 + 0.1 * f64::from(second)))));
+        let stage = Some(Stage::constant(rate, lasts));
+        records.push(StageRecord {
+            stage,
+            starts,
+            lasted: lasts,
+            totals,
+            lateness: crate::Histogram::default(),
+            generator_saturated: false,
+        });
+        starts += lasts;
+    }
+    Recording {
+        version: VERSION,
+        target: "http://127.0.0.1:9000/feed?<script>alert(1)</script>".to_owned(),
+        started_unix_ms: 1_795_305_600_000,
+        lasted: starts,
+        stopped_early: false,
+        plan: PlanSummary {
+            pace: Pace::Open(stages.iter().map(|stage| Stage::constant(stage.0, lasts)).collect()),
+            arrivals: Arrivals::Poisson,
+            timeout: Duration::from_secs(1),
+            connections_max: 1_000,
+            protocol: Protocol::Auto,
+            users: 0,
+            seed: 1,
+        },
+        requests: vec![RequestRecord { name: "GET /feed".to_owned(), totals: total.clone() }],
+        total,
+        seconds,
+        stages: records,
+        generator: Generator::default(),
+        examples: vec![Example { kind: ErrorKind::Timeout, message: "no answer within 1 s <b>\u{1b}[31m".to_owned() }],
+    }
+}
+
+fn plain() -> Report {
+    let mut recording = recording(&[(100.0, 1.0, 12.0), (200.0, 1.0, 14.0), (400.0, 0.9, 80.0)]);
+    recording.requests.push(RequestRecord { name: "POST /items\n".to_owned(), totals: totals(10.0, 5.0, 1.0, 30.0) });
+    Report::new("plimsoll 0.1.0", Some("p99<100ms,errors<1%".parse().unwrap()), vec![Line::new("direct", vec![recording])])
+}
+
+fn steps(steps: &[(f64, f64, f64)]) -> Vec<Recording> {
+    steps.iter().map(|step| recording(&[*step])).collect()
+}
+
+const LIMIT: f64 = 250.0;
+
+fn limit() -> Limit {
+    let beyond = |multiple: f64, goodput, p99| Beyond { multiple, rate: LIMIT * multiple, goodput, p99 };
+    Limit {
+        found: Found::Limit { rate: LIMIT, range: Range { low: 240.0, high: 257.0 } },
+        knee: Some(Point { rate: 160.0, goodput: 160.0, latency: Some(0.06) }),
+        beyond: vec![beyond(1.5, 75.0, Some(0.98)), beyond(2.0, 12.0, Some(0.99)), beyond(3.0, 0.4, Some(0.994)), beyond(10.0, 0.0, None)],
+        bottleneck: Bottleneck::Queueing { throughput: 251.0, times: 21.0 },
+        calm_latency: 0.031,
+        unrecovered: 1,
+        steps: 21,
+        proposal: "[gateway.timeouts]\n# <why>\ntotal = \"1s\"\n".to_owned(),
+    }
+}
+
+fn found() -> Report {
+    let bare = [(20.0, 1.0, 31.0), (40.0, 1.0, 32.0), (80.0, 1.0, 36.0), (160.0, 1.0, 52.0), (250.0, 1.0, 120.0), (375.0, 0.2, 400.0)];
+    let beyond = [(500.0, 0.024, 500.0), (750.0, 0.01, 600.0), (2_500.0, 0.0, 1.0)];
+    let recordings = steps(&[&bare[..], &beyond].concat());
+    Report { limit: Some(limit()), ..Report::new("plimsoll 0.1.0", Some(crate::Slo::default()), vec![Line::new("direct", recordings)]) }
+}
+
+fn pair() -> Report {
+    let bare = steps(&[
+        (125.0, 1.0, 40.0),
+        (250.0, 1.0, 120.0),
+        (375.0, 0.2, 400.0),
+        (500.0, 0.024, 500.0),
+        (750.0, 0.004, 600.0),
+        (2_500.0, 0.0, 1.0),
+    ]);
+    let edge = [
+        (125.0, 1.0, 41.0),
+        (250.0, 0.99, 110.0),
+        (375.0, 0.66, 130.0),
+        (500.0, 0.5, 131.0),
+        (750.0, 0.33, 133.0),
+        (2_500.0, 0.098, 140.0),
+    ];
+    let lines = vec![Line::new("alone", bare), Line::new("with plimsoll", steps(&edge))];
+    Report { limit: Some(limit()), ..Report::new("plimsoll 0.1.0", Some(crate::Slo::default()), lines) }
+}
+
+#[test]
+fn people_read_a_summary() {
+    insta::assert_snapshot!("summary_of_a_run", summary::text(&plain()));
+    insta::assert_snapshot!("summary_of_a_search", summary::text(&found()));
+    insta::assert_snapshot!("summary_with_and_without", summary::text(&pair()));
+}
+
+#[test]
+fn a_document_is_read_as_it_was_written() {
+    for report in [plain(), found(), pair()] {
+        let read = Report::from_json(&report.to_json()).unwrap();
+        assert_eq!(read.to_json(), report.to_json());
+        assert_eq!(summary::text(&read), summary::text(&report));
+    }
+    assert!(matches!(Report::from_json("{}"), Err(ReadError::Malformed(_))));
+    assert!(matches!(Report::from_json(r#"{"format":99,"new":true}"#), Err(ReadError::Format(99))));
+    let empty = Report::new("x", None, vec![Line::new("direct", Vec::new())]);
+    assert!(matches!(Report::from_json(&empty.to_json()), Err(ReadError::Empty)));
+}
+
+#[test]
+fn a_missed_promise_is_missed_by_the_stage_that_missed_it() {
+    let report = plain();
+    assert!(!report.is_slo_met());
+    let verdicts = report.verdicts().unwrap();
+    assert_eq!(verdicts.iter().map(|(_, verdict)| verdict.is_met()).collect::<Vec<_>>(), [true, true, false]);
+    assert!(found().verdicts().is_none(), "in a search the promise is the question");
+}
+
+#[test]
+fn pages_and_pictures_hold_their_plots_and_nothing_from_outside() {
+    for (report, plots) in [
+        (plain(), &["goodput", "latency", "time", "percentiles", "heat"][..]),
+        (found(), &["goodput", "latency", "percentiles", "heat"]),
+        (pair(), &["goodput", "latency", "percentiles", "heat", "heat-edge"]),
+    ] {
+        let html = page::html(&report);
+        for plot in plots {
+            assert_eq!(html.matches(&format!("<svg class=\"plot\" id=\"{plot}\"")).count(), 1, "{plot}");
+        }
+        let pictures = [html, picture::svg(&report).unwrap()];
+        for text in pictures {
+            assert!(!text.contains("<script") && !text.contains("alert(1)</") && !text.contains("<b>") && !text.contains('\u{1b}'));
+            assert!(!text.contains("NaN") && !text.contains("\"inf") && !text.contains("src=") && !text.contains("url("));
+        }
+    }
+}
+
+#[test]
+fn the_knee_and_the_limit_are_marked() {
+    let html = page::html(&found());
+    assert!(html.contains("limit 250/s") && html.contains("class=\"mark knee\""));
+}
+
+#[test]
+fn a_run_of_one_stage_without_a_single_answer_is_still_a_report() {
+    let mut recording = recording(&[(50.0, 0.0, 1.0)]);
+    recording.total.poor_latency = crate::Histogram::default();
+    let report = Report::new("x", None, vec![Line::new("direct", vec![recording])]);
+    assert!(summary::text(&report).contains("100.0 %"));
+    assert!(page::html(&report).contains("errors"));
+    assert!(picture::svg(&report).is_none(), "one rate is no plot");
+}
