@@ -30,4 +30,7 @@ pub enum Error {
 
     #[error("the load generator could not start")]
     Start(#[source] io::Error),
+
+    #[error("a thread of the load generator ended before its time")]
+    Lost,
 }

@@ -17,7 +17,9 @@
 //! | [`statistics`] | how far a figure can be trusted |
 //! | [`search`] | finds the highest rate that keeps a promise |
 //! | [`report`] | summary, page, pictures |
+//! | [`compare`] | whether two runs differ by more than chance |
 
+pub mod compare;
 pub mod error;
 pub mod figures;
 pub mod histogram;
@@ -28,6 +30,7 @@ pub mod run;
 pub mod scenario;
 pub mod schedule;
 pub mod search;
+mod send;
 pub mod slo;
 pub mod statistics;
 pub mod target;

@@ -15,6 +15,8 @@ pub const DURATION_MAX: Duration = Duration::from_hours(1);
 pub const CONNECTIONS_MAX: usize = 10_000;
 /// Requests that wait for a connection inside the generator.
 pub const QUEUE_MAX: usize = 100_000;
+/// As many as nearly every server allows.
+pub const STREAMS_MAX: usize = 100;
 /// The client's patience, when nothing else is said.
 pub const TIMEOUT: Duration = Duration::from_secs(10);
 /// Stages beyond this are a mistake in a script.
@@ -33,6 +35,8 @@ pub struct Plan {
     /// Requests that may wait so; further ones count as [`ErrorKind::Overflow`](crate::ErrorKind::Overflow).
     pub queue_max: usize,
     pub protocol: Protocol,
+    /// Requests at a time on each HTTP/2 connection. Connections are as many as that takes; the bounds above count requests.
+    pub streams_max: usize,
     pub trust: Trust,
     /// The same seed gives the same arrivals, choices and template values.
     pub seed: u64,
@@ -124,6 +128,7 @@ impl Plan {
             connections_max: CONNECTIONS_MAX,
             queue_max: QUEUE_MAX,
             protocol: Protocol::default(),
+            streams_max: STREAMS_MAX,
             trust: Trust::default(),
             seed: 1,
             threads: None,
@@ -160,8 +165,8 @@ impl Plan {
         if self.pace.peak_rate().is_some_and(|rate| rate > rate_max) {
             return refuse(format!("its rate goes beyond {rate_max} requests per second"));
         }
-        if self.timeout.is_zero() || self.connections_max == 0 || self.threads == Some(0) {
-            return refuse("timeout, connections and threads must be above zero".to_owned());
+        if self.timeout.is_zero() || self.connections_max == 0 || self.streams_max == 0 || self.threads == Some(0) {
+            return refuse("timeout, connections, streams and threads must be above zero".to_owned());
         }
         if self.target.scheme == Scheme::Http && self.trust != Trust::System {
             return refuse("whom to trust matters only to https; the target is plain http".to_owned());

@@ -98,6 +98,10 @@ impl Iterator for Schedule {
 
 /// Seconds into the stage at which `count` requests have been due: where `from·t + (to − from)·t²/(2·lasts)` is `count`.
 fn time_of(stage: &Stage, count: f64) -> f64 {
+    // A mark may lie on the very seam of two stages; the form below has no answer for it when the rate starts from zero.
+    if count <= 0.0 {
+        return 0.0;
+    }
     let slope = (stage.to_rate - stage.from_rate) / stage.lasts.as_secs_f64();
     // This form of the root stays exact when the slope is zero, and when the rate starts from zero.
     2.0 * count / (stage.from_rate + (stage.from_rate.powi(2) + 2.0 * slope * count).max(0.0).sqrt())
