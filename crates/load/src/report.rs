@@ -5,6 +5,8 @@ pub mod page;
 pub mod picture;
 pub mod plot;
 mod plots;
+#[cfg(test)]
+pub(crate) mod samples;
 pub mod summary;
 
 use serde::{Deserialize, Serialize};
@@ -142,7 +144,8 @@ impl Line {
     }
 }
 
-fn label(record: &crate::record::StageRecord) -> String {
+/// What a stage is called: its rate.
+pub(crate) fn label(record: &crate::record::StageRecord) -> String {
     let Some(stage) = &record.stage else { return "closed loop".to_owned() };
     if (stage.from_rate - stage.to_rate).abs() < 1e-9 {
         format!("{}/s", format::rate(stage.from_rate))

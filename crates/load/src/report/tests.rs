@@ -1,76 +1,13 @@
 //! Reports of made-up runs: what people and programs read of them.
 
-use std::time::Duration;
-
+use super::samples::{recording, totals};
 use super::{Line, ReadError, Report, page, picture, summary};
-use crate::plan::{Arrivals, Pace, Protocol, Stage};
-use crate::record::{ErrorKind, Example, Generator, PlanSummary, Recording, RequestRecord, StageRecord, Totals, VERSION};
+use crate::record::{Recording, RequestRecord};
 use crate::search::Found;
 use crate::search::bottleneck::Bottleneck;
 use crate::search::knee::Point;
 use crate::search::limit::{Beyond, Limit};
 use crate::statistics::Range;
-
-/// Requests of `seconds` seconds at a rate, of which a share is answered well, around a latency with a tail.
-fn totals(rate: f64, seconds: f64, good: f64, median_ms: f64) -> Totals {
-    let due = (rate * seconds) as u64;
-    let mut totals = Totals { due, sent: due, good: (due as f64 * good) as u64, ..Totals::default() };
-    totals.answered_by_class[2] = totals.good;
-    let refused = due - totals.good;
-    totals.answered_by_class[5] = refused / 2;
-    totals.errors[ErrorKind::Timeout] = refused - refused / 2;
-    for index in 0..totals.good {
-        let share = (index as f64 + 0.5) / totals.good as f64;
-        totals.good_latency.record(Duration::from_secs_f64(median_ms / 1e3 * (0.5 / (1.0 - share)).powf(0.3)));
-    }
-    for _ in 0..totals.errors[ErrorKind::Timeout] {
-        totals.poor_latency.record(Duration::from_secs(1));
-    }
-    totals
-}
-
-fn recording(stages: &[(f64, f64, f64)]) -> Recording {
-    let lasts = Duration::from_secs(5);
-    let mut starts = Duration::ZERO;
-    let (mut total, mut records, mut seconds) = (Totals::default(), Vec::new(), Vec::new());
-    for (rate, good, median_ms) in stages.iter().copied() {
-        let totals = totals(rate, 5.0, good, median_ms);
-        total.merge(&totals);
-        seconds.extend((0..5).map(|second| self::totals(rate, 1.0, good, median_ms * (1.0 + 0.1 * f64::from(second)))));
-        let stage = Some(Stage::constant(rate, lasts));
-        records.push(StageRecord {
-            stage,
-            starts,
-            lasted: lasts,
-            totals,
-            lateness: crate::Histogram::default(),
-            generator_saturated: false,
-        });
-        starts += lasts;
-    }
-    Recording {
-        version: VERSION,
-        target: "http://127.0.0.1:9000/feed?<script>alert(1)</script>".to_owned(),
-        started_unix_ms: 1_795_305_600_000,
-        lasted: starts,
-        stopped_early: false,
-        plan: PlanSummary {
-            pace: Pace::Open(stages.iter().map(|stage| Stage::constant(stage.0, lasts)).collect()),
-            arrivals: Arrivals::Poisson,
-            timeout: Duration::from_secs(1),
-            connections_max: 1_000,
-            protocol: Protocol::Auto,
-            users: 0,
-            seed: 1,
-        },
-        requests: vec![RequestRecord { name: "GET /feed".to_owned(), totals: total.clone() }],
-        total,
-        seconds,
-        stages: records,
-        generator: Generator::default(),
-        examples: vec![Example { kind: ErrorKind::Timeout, message: "no answer within 1 s <b>\u{1b}[31m".to_owned() }],
-    }
-}
 
 fn plain() -> Report {
     let mut recording = recording(&[(100.0, 1.0, 12.0), (200.0, 1.0, 14.0), (400.0, 0.9, 80.0)]);
