@@ -7,6 +7,7 @@ mod event_loop;
 mod instructions;
 mod load;
 mod machine;
+mod overload;
 mod processor;
 mod proxy;
 mod record;
@@ -21,6 +22,8 @@ use clap::{Args, Subcommand};
 pub(crate) enum Workload {
     /// A 1 KiB GET through a reverse proxy, HTTP/1.1 kept alive on both sides.
     Proxy(Options),
+    /// More load than an app can take, behind whom: goodput, refusals, fairness.
+    Overload(overload::Options),
     /// Answer 1 KiB to anything: the cheap origin behind every candidate.
     #[command(hide = true)]
     Origin { port: u16 },
@@ -51,6 +54,7 @@ pub(crate) struct Options {
 pub(crate) fn run(workload: Workload) -> Result<()> {
     match workload {
         Workload::Proxy(options) => proxy::run(&options),
+        Workload::Overload(options) => overload::run(&options),
         Workload::Origin { port } => event_loop::serve_origin(port),
         Workload::Relay { port, origin } => event_loop::serve_relay(port, origin),
     }

@@ -7,7 +7,7 @@ const { setTimeout: sleep } = require("node:timers/promises");
 const express = require("express");
 
 const LINES = 40;
-const HASH_ROUNDS = 500;
+const HASH_ROUNDS = 2000;
 const WAIT_MS = 10;
 
 const app = express();

@@ -153,17 +153,20 @@ async fn converse(mut stream: TcpStream, places: Rc<Places>) -> std::io::Result<
             }
             continue;
         };
-        let asks_for_count = received.split(|byte| *byte == b' ').nth(1) == Some(COUNT_PATH.as_bytes());
+        let head = String::from_utf8_lossy(&received[..head_bytes]).to_ascii_lowercase();
         received.drain(..head_bytes);
-        if asks_for_count {
+        if head.split(' ').nth(1) == Some(COUNT_PATH) {
             answer(&mut stream, &places.arrived.load(Ordering::Relaxed).to_string()).await?;
-            continue;
+        } else {
+            let due = places.book(Instant::now());
+            if places.config.broken || left_before(&mut stream, &mut received, due).await? {
+                return Ok(());
+            }
+            answer(&mut stream, "{\"done\":true}").await?;
         }
-        let due = places.book(Instant::now());
-        if places.config.broken || left_before(&mut stream, &mut received, due).await? {
+        if head.contains("\r\nconnection: close") {
             return Ok(());
         }
-        answer(&mut stream, "{\"done\":true}").await?;
     }
 }
 

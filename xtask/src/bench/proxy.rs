@@ -4,11 +4,12 @@ use std::path::Path;
 use std::process::Command;
 
 use anyhow::{Context, Result, bail, ensure};
+use tempfile::TempDir;
 
 use super::machine::{Machine, today};
 use super::record::Record;
 use super::server::{LOAD_CORE, MEASURED_CORE, Recipe, Server, free_port, write_config};
-use super::{Options, instructions, rounds, summary};
+use super::{Options, instructions, load, rounds, summary};
 use crate::{run, workspace};
 
 /// A server that competes.
@@ -96,7 +97,12 @@ fn chosen(only: &[String]) -> Result<Vec<Candidate>> {
 fn start_origin() -> Result<Server> {
     let port = free_port()?;
     let words = vec![own_program()?, "bench".to_owned(), "origin".to_owned(), port.to_string()];
-    Server::start(Recipe { name: "origin", port, core: LOAD_CORE, words, directory: directory()?, under: &[] })
+    start("origin", port, LOAD_CORE, words, directory()?, &[])
+}
+
+fn start(name: &'static str, port: u16, core: usize, words: Vec<String>, directory: TempDir, under: &[String]) -> Result<Server> {
+    let ready = |_: &str| load::probe(port);
+    Server::start(Recipe { name, port, core: Some(core), words, environment: Vec::new(), directory, under, ready: &ready })
 }
 
 impl Candidate {
@@ -121,7 +127,7 @@ impl Candidate {
             bail!("{} is missing: run `cargo xtask setup`", words[0]);
         };
         words[0] = program.display().to_string();
-        Server::start(Recipe { name: self.name, port, core: MEASURED_CORE, words, directory, under })
+        start(self.name, port, MEASURED_CORE, words, directory, under)
     }
 
     /// What it says of its version, on one line.
@@ -156,7 +162,7 @@ fn heading(date: &str, machine: &Machine, options: &Options, candidates: &[Candi
     ))
 }
 
-fn directory() -> Result<tempfile::TempDir> {
+fn directory() -> Result<TempDir> {
     tempfile::tempdir().context("cannot make a directory")
 }
 

@@ -8,7 +8,7 @@ use std::time::{Duration, Instant};
 use anyhow::{Context, Result, bail};
 use rustix::process::{Pid, Signal, kill_process};
 
-use super::{load, processor};
+use super::processor;
 use crate::workspace;
 
 /// The core of whatever is measured.
@@ -32,26 +32,34 @@ pub(super) struct Server {
 pub(super) struct Recipe<'a> {
     pub name: &'static str,
     pub port: u16,
-    pub core: usize,
+    /// The core that it never leaves; any when `None`.
+    pub core: Option<usize>,
     /// Program and arguments; `{directory}` has been filled in already.
     pub words: Vec<String>,
+    pub environment: Vec<(&'static str, String)>,
     pub directory: tempfile::TempDir,
     /// Words to put before the program, such as valgrind's.
     pub under: &'a [String],
+    /// Fails until it gives the answer that the load will count. It is told what the server has printed so far.
+    pub ready: &'a dyn Fn(&str) -> Result<()>,
 }
 
 impl Server {
-    /// Starts it and returns once it gives the answer that the load will count.
+    /// Starts it and returns once it is ready.
     pub(super) fn start(recipe: Recipe<'_>) -> Result<Self> {
-        let Recipe { name, port, core, words, directory, under } = recipe;
+        let Recipe { name, port, core, words, environment, directory, under, ready } = recipe;
         let log = File::create(directory.path().join("log")).context("cannot create a log")?;
-        // The server ends with this process, however that ends, and never leaves its core.
+        // The server ends with this process, however that ends.
         let mut command = Command::new("setpriv");
-        command.args(["--pdeathsig", "TERM", "taskset", "--cpu-list", &core.to_string()]).args(under).args(&words);
+        command.args(["--pdeathsig", "TERM"]);
+        if let Some(core) = core {
+            command.args(["taskset", "--cpu-list", &core.to_string()]);
+        }
+        command.args(under).args(&words).envs(environment);
         command.current_dir(directory.path()).stdin(Stdio::null()).stdout(log.try_clone()?).stderr(log);
         let child = command.spawn().with_context(|| format!("cannot start {name}"))?;
         let mut server = Self { name, port, child, directory };
-        server.wait_until_ready()?;
+        server.wait_until_ready(ready)?;
         Ok(server)
     }
 
@@ -72,10 +80,10 @@ impl Server {
         Ok(())
     }
 
-    fn wait_until_ready(&mut self) -> Result<()> {
+    fn wait_until_ready(&mut self, ready: &dyn Fn(&str) -> Result<()>) -> Result<()> {
         let started = Instant::now();
         loop {
-            let Err(reason) = load::probe(self.port) else { return Ok(()) };
+            let Err(reason) = ready(&self.log()) else { return Ok(()) };
             if let Some(status) = self.child.try_wait()? {
                 bail!("{} ended at once ({status}):\n{}", self.name, self.log());
             }
@@ -86,7 +94,8 @@ impl Server {
         }
     }
 
-    fn log(&self) -> String {
+    /// What it has printed so far.
+    pub(super) fn log(&self) -> String {
         std::fs::read_to_string(self.directory.path().join("log")).unwrap_or_default()
     }
 }
@@ -114,7 +123,7 @@ pub(super) fn write_config(directory: &Path, template: &str, places: &[(&str, St
     for (place, value) in places {
         text = text.replace(&format!("{{{place}}}"), value);
     }
-    let written = directory.join(template);
+    let written = directory.join(path.file_name().unwrap_or_default());
     std::fs::write(&written, text).with_context(|| format!("cannot write {}", written.display()))?;
     Ok(written.display().to_string())
 }

@@ -1,0 +1,154 @@
+//! `cargo xtask bench overload`: what is left of an app under more load than it can take, behind whom.
+//!
+//! A part measures one thing and writes one section. `app` and `peer` say who takes part, `load` asks, `recording` reads what came back,
+//! `bench` holds what they share.
+
+mod app;
+mod bench;
+mod calm;
+mod goodput;
+mod http;
+mod load;
+mod peer;
+mod recording;
+mod step;
+
+use std::process::Command;
+
+use anyhow::{Result, ensure};
+use clap::{Args, ValueEnum};
+
+use self::app::App;
+use self::bench::{Bench, Lengths};
+use self::peer::Peer;
+use super::machine::{Machine, today};
+use super::record::Record;
+use crate::{run, workspace};
+
+/// Load average of the last minute above which figures would tell of something else.
+const BUSY: f64 = 0.7;
+
+const MULTIPLES: &[f64] = &[0.6, 1.0, 2.0, 5.0, 10.0];
+const MULTIPLES_QUICK: &[f64] = &[0.6, 2.0, 10.0];
+
+#[derive(Args)]
+pub(crate) struct Options {
+    /// Parts, separated by commas; all when left out.
+    #[arg(long, value_enum, value_delimiter = ',')]
+    only: Vec<Part>,
+    /// Apps, separated by commas; all when left out.
+    #[arg(long, value_enum, value_delimiter = ',')]
+    app: Vec<App>,
+    /// Who stands in front, separated by commas; all when left out.
+    #[arg(long, value_enum, value_delimiter = ',')]
+    peer: Vec<Peer>,
+    /// Short runs: to see that it works, not for figures.
+    #[arg(long)]
+    quick: bool,
+    /// Measure although the machine is busy; such figures are worth little.
+    #[arg(long)]
+    busy: bool,
+    /// Take the release binaries that are there.
+    #[arg(long)]
+    no_build: bool,
+    /// Print the result and write nothing; so it is for quick runs and for a choice of apps or peers, too.
+    #[arg(long)]
+    dry_run: bool,
+}
+
+/// A thing to measure; the order here is the order of the run.
+#[derive(Clone, Copy, PartialEq, Eq, ValueEnum)]
+enum Part {
+    /// Goodput from calm to ten times the limit.
+    Goodput,
+    /// A step from below the limit to beyond it.
+    Step,
+    /// Long steady load below the limit.
+    Calm,
+}
+
+impl Part {
+    fn name(self) -> String {
+        self.to_possible_value().map(|value| value.get_name().to_owned()).unwrap_or_default()
+    }
+
+    fn plan(self, bench: &mut Bench) {
+        match self {
+            Self::Goodput => goodput::plan(bench),
+            Self::Step => step::plan(bench),
+            Self::Calm => calm::plan(bench),
+        }
+    }
+
+    fn run(self, bench: &mut Bench) -> Result<String> {
+        match self {
+            Self::Goodput => goodput::run(bench),
+            Self::Step => step::run(bench),
+            Self::Calm => calm::run(bench),
+        }
+    }
+}
+
+pub(super) fn run(options: &Options) -> Result<()> {
+    let machine = Machine::describe()?;
+    ensure!(
+        options.busy || machine.load < BUSY,
+        "the machine is busy (load average {:.2}): wait until it is quiet, or say --busy and mistrust the figures",
+        machine.load
+    );
+    if !options.no_build {
+        build()?;
+    }
+    let lengths = if options.quick { Lengths::QUICK } else { Lengths::FULL };
+    let multiples = if options.quick { MULTIPLES_QUICK } else { MULTIPLES };
+    let mut bench = Bench::new(all_or(&options.app), all_or(&options.peer), lengths, multiples);
+    let parts = all_or(&options.only);
+    bench.plan(bench.apps.len(), bench.limit_seconds());
+    for part in &parts {
+        part.plan(&mut bench);
+    }
+    for part in parts {
+        let section = part.run(&mut bench)?;
+        let date = today()?;
+        let text = format!("{}\n{section}", heading(&date, &machine, options));
+        println!("\n{text}");
+        let raw = bench.take_raw();
+        if options.is_whole() {
+            let workload = format!("overload/{}", part.name());
+            let record = Record { workload: &workload, date: &date, machine: &machine.slug(), raw: &raw, summary: &text };
+            println!("written to {}\n", record.write()?.display());
+        }
+    }
+    println!("bench: {:.0} minutes", bench.took().as_secs_f64() / 60.0);
+    Ok(())
+}
+
+impl Options {
+    /// Whether its results may replace those of an earlier run.
+    fn is_whole(&self) -> bool {
+        !self.dry_run && !self.quick && self.app.is_empty() && self.peer.is_empty()
+    }
+}
+
+fn all_or<T: ValueEnum + Copy>(chosen: &[T]) -> Vec<T> {
+    if chosen.is_empty() { T::value_variants().to_vec() } else { chosen.to_vec() }
+}
+
+fn build() -> Result<()> {
+    println!("bench: building");
+    let mut cargo = Command::new("cargo");
+    cargo.args(["build", "--release", "--locked", "--package", "plimsoll", "--package", "plimsoll-testbed", "--bins"]);
+    run::aloud(cargo.current_dir(workspace::root()))
+}
+
+/// The lines above the sections: what was measured, when, on what.
+fn heading(date: &str, machine: &Machine, options: &Options) -> String {
+    let Machine { cores, processor, kernel, load } = machine;
+    let quick = if options.quick { " **Quick: these figures are worth little.**" } else { "" };
+    let busy = if *load >= BUSY { " **The machine was busy.**" } else { "" };
+    format!(
+        "{date}, {cores} cores of {processor}, Linux {kernel}, load average before the run {load:.2}.{quick}{busy}\n\
+         {}.\nGoodput: whole 2xx within 1 s of when the request was due. Apps, proxies and generator share the cores.\n",
+        peer::versions()
+    )
+}

@@ -1,0 +1,91 @@
+//! The load: our own generator, since it is the one here that keeps to its schedule and counts from the moment a request was due.
+
+use std::process::{Child, Command, Stdio};
+
+use anyhow::{Context, Result, ensure};
+
+use super::peer;
+use super::recording::Recording;
+
+/// What a client waits for its answer, from the moment it wanted one.
+const PATIENCE: &str = "1s";
+
+/// What is asked of whom.
+#[derive(Clone)]
+pub(super) struct Load {
+    pub port: u16,
+    pub path: &'static str,
+    pub headers: Vec<String>,
+    pub pace: Pace,
+}
+
+#[derive(Clone)]
+pub(super) enum Pace {
+    /// Poisson arrivals, whatever the server does: requests per second, and for how many seconds.
+    Open(Vec<(f64, f64)>),
+    /// So many connections that each ask again when they have their answer, and for how many seconds.
+    Closed(usize, f64),
+}
+
+/// A generator at work, killed on drop.
+pub(super) struct Running(Option<Child>);
+
+impl Load {
+    pub(super) fn open(port: u16, path: &'static str, stages: &[(f64, f64)]) -> Self {
+        Self { port, path, headers: Vec::new(), pace: Pace::Open(stages.to_vec()) }
+    }
+
+    pub(super) fn with_header(mut self, header: &str) -> Self {
+        self.headers.push(header.to_owned());
+        self
+    }
+
+    /// How long it takes, in seconds.
+    pub(super) fn seconds(&self) -> f64 {
+        match &self.pace {
+            Pace::Open(stages) => stages.iter().map(|(_, seconds)| seconds).sum(),
+            Pace::Closed(_, seconds) => *seconds,
+        }
+    }
+
+    pub(super) fn run(&self) -> Result<Recording> {
+        self.start()?.finish()
+    }
+
+    /// Begins, so that several can ask side by side.
+    pub(super) fn start(&self) -> Result<Running> {
+        let mut command = Command::new(peer::plimsoll());
+        command.args(["load", &format!("http://127.0.0.1:{}{}", self.port, self.path), "--json", "--timeout", PATIENCE]);
+        match &self.pace {
+            Pace::Open(stages) => {
+                let stages: Vec<String> = stages.iter().map(|(rate, seconds)| format!("{rate:.2}:{seconds}s")).collect();
+                command.args(["--arrivals", "poisson", "--stages", &stages.join(",")]);
+            }
+            Pace::Closed(connections, seconds) => {
+                command.args(["--connections", &connections.to_string(), "--duration", &format!("{seconds}s")]);
+            }
+        }
+        command.args(self.headers.iter().flat_map(|header| ["--header", header]));
+        let child = command.stdin(Stdio::null()).stdout(Stdio::piped()).stderr(Stdio::piped()).spawn();
+        Ok(Running(Some(child.context("cannot start `plimsoll load`")?)))
+    }
+}
+
+impl Running {
+    pub(super) fn finish(mut self) -> Result<Recording> {
+        let child = self.0.take().expect("it is finished once");
+        let output = child.wait_with_output().context("cannot wait for `plimsoll load`")?;
+        let complaint = String::from_utf8_lossy(&output.stderr);
+        ensure!(output.status.success(), "`plimsoll load` failed ({}):\n{}", output.status, complaint.trim());
+        Recording::read(&String::from_utf8_lossy(&output.stdout))
+    }
+}
+
+impl Drop for Running {
+    fn drop(&mut self) {
+        if let Some(child) = &mut self.0 {
+            let _ = child.kill();
+            let _ = child.wait();
+        }
+    }
+}

@@ -1,0 +1,81 @@
+//! A sudden step from below the limit to beyond it: how long until goodput is back.
+
+use std::fmt::Write as _;
+
+use anyhow::Result;
+
+use super::bench::{Bench, Label};
+use super::peer::Peer;
+use super::recording::{Recording, Stage};
+
+/// Where each step ends, in multiples of the limit.
+const STEPS: [f64; 2] = [1.4, 10.0];
+const BEFORE: f64 = 0.7;
+/// Goodput is counted in pieces this long.
+const SLICE_SECONDS: f64 = 0.1;
+const SLICES_BEFORE: usize = 10;
+const SLICES_AFTER: usize = 60;
+/// A piece holds a few dozen requests, and Poisson arrivals vary: recovered means that a second from there on was good.
+const SLICES_PER_SECOND: usize = 10;
+const RECOVERED: f64 = 0.95;
+
+pub(super) fn plan(bench: &mut Bench) {
+    let seconds = bench.lengths.warm_up + (SLICES_BEFORE + SLICES_AFTER) as f64 * SLICE_SECONDS;
+    bench.plan(bench.apps.len() * STEPS.len() * peers(bench).len(), seconds);
+}
+
+/// Whoever keeps no goodput at all has no step response to show.
+fn peers(bench: &Bench) -> Vec<Peer> {
+    let limits = |peer: &Peer| matches!(peer, Peer::NginxLimitConn | Peer::HaproxyMaxconn | Peer::Plimsoll);
+    bench.peers.iter().copied().filter(limits).collect()
+}
+
+pub(super) fn run(bench: &mut Bench) -> Result<String> {
+    let mut text = "## A step in load\n\n\
+        Goodput counted in tenths of a second by when requests were due. Back: from when on a whole second had at least 95 % of the limit.\n\n\
+        | app | peer | step | back after | worst 0.5 s after the step | goodput 3 s to 6 s after |\n|---|---|---|--:|--:|--:|\n"
+        .to_owned();
+    for app in bench.apps.clone() {
+        let limit = bench.limit(app)?;
+        for (peer, to) in peers(bench).into_iter().flat_map(|peer| STEPS.map(|to| (peer, to))) {
+            let mut stages = vec![(limit * BEFORE, bench.lengths.warm_up)];
+            stages.extend(vec![(limit * BEFORE, SLICE_SECONDS); SLICES_BEFORE]);
+            stages.extend(vec![(limit * to, SLICE_SECONDS); SLICES_AFTER]);
+            let after = 1 + SLICES_BEFORE;
+            let what = format!("step {BEFORE}x to {to}x");
+            let (_, recording) = bench.measure(app, peer, &what, after, &stages)?;
+            for (slice, stage) in recording.stages.iter().enumerate().skip(1) {
+                let ms = (slice as f64 - after as f64) * SLICE_SECONDS * 1e3;
+                let label = Label { part: "slice", app: app.name(), peer: peer.name(), what: &format!("{what} at {ms:.0} ms") };
+                bench.record(label, stage, &recording, None);
+            }
+            let response = Response::of(&recording, after, limit);
+            let _ = writeln!(text, "| {} | {} | {BEFORE}× → {to}× | {response} |", app.name(), peer.name());
+        }
+    }
+    Ok(text)
+}
+
+/// How goodput went after the step, as shares of the limit.
+struct Response {
+    back_after_s: Option<f64>,
+    worst: f64,
+    settled: f64,
+}
+
+impl Response {
+    fn of(recording: &Recording, after: usize, limit: f64) -> Self {
+        let slices: Vec<f64> = recording.stages.iter().skip(after).map(Stage::goodput).collect();
+        let share = |slices: &[f64]| slices.iter().sum::<f64>() / slices.len().max(1) as f64 / limit;
+        let back = slices.windows(SLICES_PER_SECOND).position(|second| share(second) >= RECOVERED);
+        let worst = slices.windows(SLICES_PER_SECOND / 2).map(share).fold(f64::INFINITY, f64::min);
+        Self { back_after_s: back.map(|slice| slice as f64 * SLICE_SECONDS), worst, settled: share(&slices[slices.len().min(30)..]) }
+    }
+}
+
+impl std::fmt::Display for Response {
+    fn fmt(&self, formatter: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        let back = self.back_after_s.map_or_else(|| "never".to_owned(), |seconds| format!("{seconds:.1} s"));
+        write!(formatter, "{back} | {:.0} % | {:.0} %", 100.0 * self.worst, 100.0 * self.settled)
+    }
+}
