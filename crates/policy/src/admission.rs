@@ -9,15 +9,23 @@
 
 mod clock;
 mod config;
+mod gate;
+mod limiter;
+mod lingering;
 mod load_line;
+mod meter;
 mod permit;
 mod place;
 mod queue;
+mod rate;
+#[cfg(test)]
+mod simulation;
+#[cfg(test)]
+mod tests;
 mod wait;
 
-use std::sync::atomic::AtomicUsize;
-use std::sync::atomic::Ordering::SeqCst;
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::sync::Arc;
+use std::time::Duration;
 
 use tokio::sync::oneshot;
 use tokio::time::Instant;
@@ -26,12 +34,15 @@ pub use config::Config;
 pub use load_line::{LoadLine, Refused};
 pub use permit::{Outcome, Permit};
 
+use self::gate::{Gate, Verdict};
 use self::place::Place;
-use self::queue::{Arrival, Cause, Denial, Next, Queue};
-use self::wait::Verdict;
+use self::queue::{Arrival, Cause, Denial};
 use crate::priority::Priority;
 use crate::refusal::Refusal;
 use crate::respond::Reason;
+
+/// Where a waiter expects its place. If the place is not taken out, it goes back by being dropped.
+type Waiter = oneshot::Sender<Result<Place, Denial>>;
 
 /// What a request says about itself when it asks for a place.
 #[derive(Clone, Copy, Debug, Default)]
@@ -61,153 +72,60 @@ pub struct Ask {
 /// ```
 #[derive(Debug)]
 pub struct Admission {
-    config: Config,
-    limit: AtomicUsize,
-    in_flight: AtomicUsize,
-    /// The length of the queue, readable without its lock.
-    waiting: AtomicUsize,
-    queue: Mutex<Queue<oneshot::Sender<Verdict>>>,
+    gate: Gate<Waiter>,
 }
 
 impl Admission {
     pub fn new(config: Config) -> Arc<Self> {
-        Arc::new(Self {
-            limit: AtomicUsize::new(config.limit_initial),
-            in_flight: AtomicUsize::new(0),
-            waiting: AtomicUsize::new(0),
-            queue: Mutex::new(Queue::new(config.waiters_max)),
-            config,
-        })
+        Arc::new(Self { gate: Gate::new(config, clock::now_ns()) })
     }
 
     /// A place, if one is free and nobody waits for it: for hedges and further attempts, which must never displace a first one.
     pub fn try_enter(self: &Arc<Self>) -> Option<Permit> {
-        (self.waiting.load(SeqCst) == 0 && self.take()).then(|| Permit::new(Arc::clone(self), clock::now_ns(), 0))
+        let now_ns = clock::now_ns();
+        let is_in = self.gate.try_enter(now_ns, &mut self.delivery());
+        is_in.then(|| Permit::new(Arc::clone(self), now_ns, 0))
     }
 
     /// A place, after a short wait if need be, or the refusal to answer with. Dropping the future leaves the queue at once.
     pub async fn enter(self: &Arc<Self>, ask: &Ask) -> Result<Permit, Refusal> {
         let now_ns = clock::now_ns();
-        if self.waiting.load(SeqCst) == 0 && self.take() {
+        let deadline_ns = match ask.deadline {
+            None => u64::MAX,
+            Some(deadline) => {
+                let deadline_ns = clock::to_ns(deadline);
+                self.gate.check_deadline(deadline_ns, now_ns).map_err(|denial| refusal(&denial))?;
+                deadline_ns
+            }
+        };
+        if self.gate.try_enter(now_ns, &mut self.delivery()) {
             return Ok(Permit::new(Arc::clone(self), now_ns, 0));
         }
-        let deadline_ns = ask.deadline.map_or(u64::MAX, clock::to_ns);
         let arrival = Arrival { now_ns, priority: ask.priority, tenant: ask.tenant, deadline_ns };
         // Boxed because it is rare: the futures of requests that do not wait stay small.
         Box::pin(wait::wait(self, arrival)).await.map_err(|denial| refusal(&denial))
     }
 
-    /// How many instances there are: the initial limit and its floor are per instance.
-    pub fn set_instances(&self, count: usize) {
-        self.limit.store(self.config.limit_initial * count.max(1), SeqCst);
+    /// How many instances there are: the initial limit and its floor are per instance, and what was found scales with them.
+    pub fn set_instances(self: &Arc<Self>, count: usize) {
+        self.gate.set_instances(count, clock::now_ns(), &mut self.delivery());
+    }
+
+    /// How many requests at once the pool is trusted with now.
+    pub fn limit(&self) -> usize {
+        self.gate.limit()
     }
 
     /// The picture of this moment.
     pub fn load(&self) -> LoadLine {
-        LoadLine {
-            limit: self.limit.load(SeqCst),
-            in_flight: self.in_flight.load(SeqCst),
-            waiting: self.lock_queue().waiting(),
-            ..LoadLine::default()
+        self.gate.load(clock::now_ns())
+    }
+
+    /// How verdicts reach those who wait. One that has left meanwhile needs none.
+    fn delivery(self: &Arc<Self>) -> impl FnMut(Waiter, Verdict) {
+        |waiter, verdict| {
+            let _ = waiter.send(verdict.map(|()| Place::new(Arc::clone(self))));
         }
-    }
-
-    fn take(&self) -> bool {
-        let limit = self.limit.load(SeqCst);
-        self.in_flight.fetch_update(SeqCst, SeqCst, |taken| (taken < limit).then_some(taken + 1)).is_ok()
-    }
-
-    fn give_back(self: &Arc<Self>) {
-        self.in_flight.fetch_sub(1, SeqCst);
-        if self.waiting.load(SeqCst) > 0 {
-            self.hand_out(clock::now_ns());
-        }
-    }
-
-    fn complete(self: &Arc<Self>, _now_ns: u64, _began_ns: u64, _outcome: Outcome) {
-        self.give_back();
-    }
-
-    fn abandon(self: &Arc<Self>, _now_ns: u64, _began_ns: u64) {
-        self.give_back();
-    }
-
-    /// A place at once (None), or a ticket.
-    fn join(self: &Arc<Self>, arrival: Arrival, sender: oneshot::Sender<Verdict>) -> Result<Option<u64>, Denial> {
-        let mut queue = self.lock_queue();
-        if queue.len() == 0 && self.take() {
-            return Ok(None);
-        }
-        let (ticket, displaced) = queue.arrive(arrival, sender)?;
-        self.waiting.store(queue.len(), SeqCst);
-        drop(queue);
-        if let Some((displaced, denial)) = displaced {
-            // Whoever has left meanwhile needs no answer.
-            let _ = displaced.send(Err(denial));
-        }
-        // A place that came free before the count said that somebody waits.
-        self.hand_out(arrival.now_ns);
-        Ok(Some(ticket))
-    }
-
-    fn leave(&self, ticket: u64) -> bool {
-        let mut queue = self.lock_queue();
-        let left = queue.leave(ticket);
-        self.waiting.store(queue.len(), SeqCst);
-        left
-    }
-
-    /// Gives every free place to whoever is next. One at a time, so that verdicts are delivered outside of the lock.
-    fn hand_out(self: &Arc<Self>, now_ns: u64) {
-        loop {
-            let mut queue = self.lock_queue();
-            if queue.len() == 0 || !self.take() {
-                return;
-            }
-            let next = queue.next(now_ns, 0);
-            self.waiting.store(queue.len(), SeqCst);
-            match next {
-                Some(Next::Admit(sender)) => {
-                    drop(queue);
-                    // If it has left, the place comes back by being dropped.
-                    let _ = sender.send(Ok(Place::new(Arc::clone(self))));
-                }
-                Some(Next::Deny(sender, denial)) => {
-                    self.in_flight.fetch_sub(1, SeqCst);
-                    drop(queue);
-                    let _ = sender.send(Err(denial));
-                }
-                None => {
-                    self.in_flight.fetch_sub(1, SeqCst);
-                    return;
-                }
-            }
-        }
-    }
-
-    fn tick(self: &Arc<Self>, now_ns: u64) {
-        self.hand_out(now_ns);
-    }
-
-    fn patience_ends_ns(&self, arrival: &Arrival) -> u64 {
-        arrival.deadline_ns.min(arrival.now_ns + self.config.queue_wait_max.as_nanos() as u64)
-    }
-
-    #[expect(clippy::unused_self, reason = "until lingering places wake waiters")]
-    fn wake_ns(&self, patience_ends_ns: u64) -> u64 {
-        patience_ends_ns
-    }
-
-    #[expect(clippy::unused_self, reason = "until it is counted")]
-    fn count_waited(&self) {}
-
-    #[expect(clippy::unused_self, reason = "until the drain rate is measured")]
-    fn denial(&self, cause: Cause) -> Denial {
-        Denial { cause, retry_after_ns: 1_000_000_000 }
-    }
-
-    fn lock_queue(&self) -> MutexGuard<'_, Queue<oneshot::Sender<Verdict>>> {
-        self.queue.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
 
@@ -219,5 +137,5 @@ fn refusal(denial: &Denial) -> Refusal {
         Cause::DeadlinePassed => (Reason::DeadlinePassed, "the deadline passed before an instance had room for the request"),
         Cause::DeadlineUnreachable => (Reason::DeadlineUnreachable, "the time left is shorter than an answer takes"),
     };
-    Refusal::new(reason, detail).with_retry_after(std::time::Duration::from_nanos(denial.retry_after_ns))
+    Refusal::new(reason, detail).with_retry_after(Duration::from_secs_f64(denial.retry_after_s))
 }

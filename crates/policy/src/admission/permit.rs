@@ -50,7 +50,7 @@ impl Permit {
 
     fn end(&mut self, outcome: Outcome) {
         if let Some(admission) = self.admission.take() {
-            admission.complete(clock::now_ns(), self.began_ns, outcome);
+            admission.gate.complete(self.began_ns, clock::now_ns(), outcome, &mut admission.delivery());
         }
     }
 }
@@ -58,7 +58,7 @@ impl Permit {
 impl Drop for Permit {
     fn drop(&mut self) {
         if let Some(admission) = self.admission.take() {
-            admission.abandon(clock::now_ns(), self.began_ns);
+            admission.gate.abandon(self.began_ns, clock::now_ns(), &mut admission.delivery());
         }
     }
 }

@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use super::Admission;
+use super::{Admission, clock};
 
 #[derive(Debug)]
 pub(super) struct Place(Option<Arc<Admission>>);
@@ -21,7 +21,7 @@ impl Place {
 impl Drop for Place {
     fn drop(&mut self) {
         if let Some(admission) = self.0.take() {
-            admission.give_back();
+            admission.gate.give_back(1, clock::now_ns(), &mut admission.delivery());
         }
     }
 }

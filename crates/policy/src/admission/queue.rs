@@ -1,8 +1,27 @@
-//! Who waits for a place, and who is turned away instead.
+//! Who waits for a place, in which order, and who is turned away instead. Pure: time and the drain rate are told.
+//!
+//! A class of requests is calm or overloaded. While calm, everybody may wait for up to the bound, so a short stall costs nobody anything.
+//! A class is overloaded from the moment its waiting time, as predicted or as seen, exceeds the bound. Then only as many wait as are served
+//! within a short target, and the rest hears so on arrival: with more arriving than can be served, a long queue serves not one request
+//! more than a short one, only each of them later. It is calm again when nobody had to be turned away for a second.
 
-use std::collections::VecDeque;
+mod lane;
+#[cfg(test)]
+mod tests;
 
+use self::lane::Lane;
+pub(super) use self::lane::Ticket;
 use crate::priority::Priority;
+
+/// How long nobody must have been turned away until a class counts as calm again.
+const CALM_AFTER_NS: u64 = 1_000_000_000;
+/// In an overloaded class at least this many may wait, however slow the pool: a place that comes free must find somebody.
+const WAITERS_MIN: usize = 2;
+/// What the predicted wait may exceed the bound by. The prediction uses the load of the last period, which on a calm day is less than what
+/// the pool can do; the waiters' own timers hold the bound exactly.
+const PREDICTION_SLACK: f64 = 1.5;
+/// A client is told to come back within half a minute at the most: nobody can see further ahead.
+const RETRY_AFTER_MAX_S: f64 = 30.0;
 
 /// Why somebody who asked did not get a place.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -14,11 +33,11 @@ pub(super) enum Cause {
     DeadlineUnreachable,
 }
 
-/// A denial with the time after which it is worth asking again.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+/// A denial, with the time after which it is worth asking again.
+#[derive(Clone, Copy, Debug, PartialEq)]
 pub(super) struct Denial {
     pub cause: Cause,
-    pub retry_after_ns: u64,
+    pub retry_after_s: f64,
 }
 
 /// One request at the door.
@@ -27,58 +46,181 @@ pub(super) struct Arrival {
     pub now_ns: u64,
     pub priority: Priority,
     pub tenant: u64,
+    /// `u64::MAX` if it has none.
     pub deadline_ns: u64,
 }
 
 /// What comes out at the head of the queue.
-#[derive(Debug)]
+#[derive(Debug, PartialEq)]
 pub(super) enum Next<W> {
     Admit(W),
     Deny(W, Denial),
 }
 
+/// The bounds of a queue.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Bounds {
+    pub waiters_max: usize,
+    pub wait_max_ns: u64,
+    pub wait_overloaded_ns: u64,
+}
+
+/// A waiter that was let in, with whoever had to go for it.
+#[derive(Debug)]
+pub(super) struct Joined<W> {
+    pub ticket: Ticket,
+    pub displaced: Option<(W, Denial)>,
+}
+
+/// The waiters of all classes.
 #[derive(Debug)]
 pub(super) struct Queue<W> {
-    waiters: VecDeque<(u64, Arrival, W)>,
-    waiters_max: usize,
+    lanes: [Lane<W>; 3],
+    bounds: Bounds,
+    /// Requests the pool completes per second; 0 while unknown.
+    drain: f64,
     tickets: u64,
 }
 
 impl<W> Queue<W> {
-    pub(super) fn new(waiters_max: usize) -> Self {
-        Self { waiters: VecDeque::new(), waiters_max, tickets: 0 }
+    pub(super) fn new(bounds: Bounds) -> Self {
+        Self { lanes: std::array::from_fn(|_| Lane::default()), bounds, drain: 0.0, tickets: 0 }
+    }
+
+    pub(super) fn set_drain(&mut self, per_second: f64) {
+        self.drain = per_second;
+    }
+
+    pub(super) fn drain(&self) -> f64 {
+        self.drain
     }
 
     pub(super) fn len(&self) -> usize {
-        self.waiters.len()
+        self.lanes.iter().map(Lane::len).sum()
     }
 
     pub(super) fn waiting(&self) -> [usize; 3] {
-        [0, self.waiters.len(), 0]
+        self.lanes.each_ref().map(Lane::len)
     }
 
-    /// A ticket, and whoever had to go for it.
-    pub(super) fn arrive(&mut self, arrival: Arrival, waiter: W) -> Result<(u64, Option<(W, Denial)>), Denial> {
-        if self.waiters.len() >= self.waiters_max {
-            return Err(Denial { cause: Cause::Overloaded, retry_after_ns: 1_000_000_000 });
-        }
+    pub(super) fn is_overloaded(&self, now_ns: u64) -> bool {
+        self.lanes.iter().any(|lane| lane.is_overloaded(now_ns))
+    }
+
+    /// Lets a request wait, or says why not.
+    pub(super) fn arrive(&mut self, arrival: Arrival, waiter: W) -> Result<Joined<W>, Denial> {
+        let class = arrival.priority as usize;
+        let displaced = if self.has_room(class, arrival.now_ns) {
+            if self.len() < self.bounds.waiters_max { None } else { Some(self.displace_lower(class, &arrival)?) }
+        } else {
+            Some(self.displace_within(class, &arrival)?)
+        };
         self.tickets += 1;
-        self.waiters.push_back((self.tickets, arrival, waiter));
-        Ok((self.tickets, None))
+        let ticket = Ticket { priority: arrival.priority, number: self.tickets };
+        self.lanes[class].push(ticket.number, &arrival, waiter);
+        Ok(Joined { ticket, displaced })
     }
 
-    /// The waiter gives up, or its time is over.
-    pub(super) fn leave(&mut self, ticket: u64) -> bool {
-        let before = self.waiters.len();
-        self.waiters.retain(|waiter| waiter.0 != ticket);
-        self.waiters.len() < before
+    /// A waiter goes away by itself. False if it had been called or turned away before.
+    pub(super) fn leave(&mut self, ticket: Ticket) -> bool {
+        self.lanes[ticket.priority as usize].remove(ticket.number).is_some()
     }
 
+    /// The waiter has waited as long as it may.
+    pub(super) fn expire(&mut self, ticket: Ticket, now_ns: u64) -> Option<Denial> {
+        let waiter = self.lanes[ticket.priority as usize].remove(ticket.number)?;
+        Some(self.too_late(ticket.priority as usize, waiter.deadline_ns, now_ns))
+    }
+
+    /// Whoever is next for a free place: the highest class first, its tenants in turn. `service_ns` is what an answer takes at the least.
     pub(super) fn next(&mut self, now_ns: u64, service_ns: u64) -> Option<Next<W>> {
-        let (_, arrival, waiter) = self.waiters.pop_front()?;
-        if arrival.deadline_ns < now_ns.saturating_add(service_ns) {
-            return Some(Next::Deny(waiter, Denial { cause: Cause::DeadlinePassed, retry_after_ns: 1_000_000_000 }));
+        let class = self.lanes.iter().position(|lane| lane.len() > 0)?;
+        let waiter = self.lanes[class].pop(now_ns)?;
+        if now_ns.saturating_sub(waiter.joined_ns) > self.bounds.wait_max_ns || waiter.deadline_ns <= now_ns {
+            let denial = self.too_late(class, waiter.deadline_ns, now_ns);
+            return Some(Next::Deny(waiter.payload, denial));
         }
-        Some(Next::Admit(waiter))
+        if waiter.deadline_ns.saturating_sub(now_ns) < service_ns {
+            return Some(Next::Deny(waiter.payload, self.denial(class, Cause::DeadlineUnreachable, now_ns)));
+        }
+        Some(Next::Admit(waiter.payload))
+    }
+
+    /// A denial as of now, for a request that did not get as far as the queue.
+    pub(super) fn denial(&self, class: usize, cause: Cause, now_ns: u64) -> Denial {
+        Denial { cause, retry_after_s: self.retry_after_s(class, now_ns) }
+    }
+
+    fn too_late(&mut self, class: usize, deadline_ns: u64, now_ns: u64) -> Denial {
+        if deadline_ns <= now_ns {
+            return self.denial(class, Cause::DeadlinePassed, now_ns);
+        }
+        // Somebody waited in vain: the prediction was too kind, so those who come now hear it at once.
+        self.lanes[class].turned_away(now_ns);
+        self.denial(class, Cause::WaitedTooLong, now_ns)
+    }
+
+    fn has_room(&mut self, class: usize, now_ns: u64) -> bool {
+        let available = self.available(class, now_ns);
+        let lane = &self.lanes[class];
+        let target_s = self.bounds.wait_overloaded_ns as f64 / 1e9;
+        if lane.is_overloaded(now_ns) {
+            return lane.len() < ((available * target_s) as usize).max(WAITERS_MIN);
+        }
+        let age_ns = lane.head_age_ns(now_ns);
+        let bound_s = self.bounds.wait_max_ns as f64 / 1e9;
+        let fits = available <= 0.0 || self.predicted_s(class, available) <= bound_s * PREDICTION_SLACK;
+        fits && age_ns <= self.bounds.wait_max_ns
+    }
+
+    /// The wait of one that comes last in its class.
+    fn predicted_s(&self, class: usize, available: f64) -> f64 {
+        let ahead: usize = self.lanes[..class].iter().map(Lane::len).sum();
+        ahead as f64 / self.drain + (self.lanes[class].len() + 1) as f64 / available
+    }
+
+    /// The part of the drain rate that more important classes leave to this one. Lower classes count as its own: it goes before them.
+    fn available(&self, class: usize, now_ns: u64) -> f64 {
+        let rates = self.lanes.each_ref().map(|lane| lane.rate(now_ns));
+        let total: f64 = rates.iter().sum();
+        let own: f64 = rates[class..].iter().sum();
+        // Nobody was called from the queue lately: nothing says that anything is being taken away.
+        if total <= 0.0 { self.drain } else { self.drain * (own / total).max(0.01) }
+    }
+
+    /// The queue is full, but somebody of a lower class can go.
+    fn displace_lower(&mut self, class: usize, arrival: &Arrival) -> Result<(W, Denial), Denial> {
+        let lowest = (class + 1..self.lanes.len()).rev().find(|lower| self.lanes[*lower].len() > 0);
+        match lowest {
+            Some(lower) => {
+                let waiter = self.lanes[lower].pop_newest_of_longest().expect("a lane with waiters has a longest tenant");
+                self.lanes[lower].turned_away(arrival.now_ns);
+                Ok((waiter.payload, self.denial(lower, Cause::Displaced, arrival.now_ns)))
+            }
+            None => self.displace_within(class, arrival),
+        }
+    }
+
+    /// The class is full, but a tenant that has more waiting than this one can give up its newest.
+    fn displace_within(&mut self, class: usize, arrival: &Arrival) -> Result<(W, Denial), Denial> {
+        let lane = &mut self.lanes[class];
+        lane.turned_away(arrival.now_ns);
+        if lane.waiting_of(arrival.tenant) + 1 < lane.longest() {
+            let waiter = lane.pop_newest_of_longest().expect("the longest tenant has waiters");
+            return Ok((waiter.payload, self.denial(class, Cause::Displaced, arrival.now_ns)));
+        }
+        Err(self.denial(class, Cause::Overloaded, arrival.now_ns))
+    }
+
+    /// When those who wait will have been served, stretched so that those who are turned away now come back no faster than they can be
+    /// served, each at another moment.
+    fn retry_after_s(&self, class: usize, now_ns: u64) -> f64 {
+        let available = self.available(class, now_ns);
+        if available <= 0.0 {
+            return 1.0 + fastrand::f64();
+        }
+        let ahead = self.predicted_s(class, available).clamp(1.0, RETRY_AFTER_MAX_S / 2.0);
+        let spread = (self.lanes[class].turned_away_rate(now_ns) / available).clamp(1.0, RETRY_AFTER_MAX_S / 2.0);
+        ahead + spread * fastrand::f64()
     }
 }

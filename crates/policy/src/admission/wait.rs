@@ -6,48 +6,51 @@ use tokio::sync::oneshot;
 use tokio::time;
 
 use super::place::Place;
-use super::queue::{Arrival, Cause, Denial};
+use super::queue::{Arrival, Denial, Ticket};
 use super::{Admission, Permit, clock};
 
-/// What a waiter hears in the end.
-pub(super) type Verdict = Result<Place, Denial>;
+/// A waiter looks after the places of clients that left no more often than this.
+const LOOK_EVERY_NS: u64 = 20_000_000;
 
-/// Waits for a verdict, but not for ever.
+/// Waits for a place, but not for ever: the waiter's own timer holds the bound even if no request ever ends.
 pub(super) async fn wait(admission: &Arc<Admission>, arrival: Arrival) -> Result<Permit, Denial> {
+    let gate = &admission.gate;
     let (sender, receiver) = oneshot::channel();
-    let Some(ticket) = admission.join(arrival, sender)? else {
-        return Ok(Permit::new(Arc::clone(admission), clock::now_ns(), 0));
+    let Some(ticket) = gate.join(arrival, sender, &mut admission.delivery())? else {
+        return Ok(Permit::new(Arc::clone(admission), arrival.now_ns, 0));
     };
     let mut standing = Standing { admission, ticket, receiver };
-    let patience_ends_ns = admission.patience_ends_ns(&arrival);
+    let patience_ends_ns = arrival.deadline_ns.min(arrival.now_ns + gate.wait_max_ns());
     loop {
-        let wake_at = clock::to_instant(admission.wake_ns(patience_ends_ns));
-        if let Ok(verdict) = time::timeout_at(wake_at, &mut standing.receiver).await {
-            let place = verdict.expect("whoever takes a waiter from the queue tells it the verdict")?;
-            place.keep();
+        let now_ns = clock::now_ns();
+        if now_ns >= patience_ends_ns
+            && let Some(denial) = gate.expire(ticket, now_ns)
+        {
+            return Err(denial);
+        }
+        // Places of clients that left come back when somebody looks: with everybody waiting, that is us. Not all the time, though.
+        let look_ns = gate.next_tick_ns().max(now_ns + LOOK_EVERY_NS);
+        // Once patience has ended a verdict is on its way.
+        let wake_ns = if now_ns >= patience_ends_ns { u64::MAX / 2 } else { look_ns.min(patience_ends_ns) };
+        if let Ok(verdict) = time::timeout_at(clock::to_instant(wake_ns), &mut standing.receiver).await {
+            verdict.expect("whoever takes a waiter from the queue tells it the verdict")?.keep();
             let now_ns = clock::now_ns();
-            admission.count_waited();
             return Ok(Permit::new(Arc::clone(admission), now_ns, now_ns.saturating_sub(arrival.now_ns)));
         }
-        let now_ns = clock::now_ns();
-        admission.tick(now_ns);
-        if now_ns >= patience_ends_ns && admission.leave(ticket) {
-            let cause = if now_ns >= arrival.deadline_ns { Cause::DeadlinePassed } else { Cause::WaitedTooLong };
-            return Err(admission.denial(cause));
-        }
+        gate.tick(clock::now_ns(), &mut admission.delivery());
     }
 }
 
-/// A waiter's stand in the queue; dropped when it has its verdict or when its client leaves.
+/// A waiter's stand in the queue, left when it has its verdict or when its client goes.
 struct Standing<'a> {
     admission: &'a Admission,
-    ticket: u64,
-    receiver: oneshot::Receiver<Verdict>,
+    ticket: Ticket,
+    /// A place that nobody took out goes back when this is dropped.
+    receiver: oneshot::Receiver<Result<Place, Denial>>,
 }
 
 impl Drop for Standing<'_> {
     fn drop(&mut self) {
-        // A place that is already in the channel goes back when the channel is dropped.
-        self.admission.leave(self.ticket);
+        self.admission.gate.leave(self.ticket);
     }
 }

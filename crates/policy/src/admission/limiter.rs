@@ -1,0 +1,356 @@
+//! How many requests at once: found by moving the limit and watching what comes out. Pure: periods in, limits out.
+//!
+//! Throughput decides. Giving an application more requests at once makes it do more until something in it is fully busy; from there on more
+//! requests only stand in its queues. That knee is where the limit belongs, a little above rather than below, since a place too many costs
+//! some latency and a place too few costs throughput.
+//!
+//! While nobody has to wait there is nothing to limit: such *calm* periods only raise the limit, and teach how long an answer takes when
+//! the instances are not busy (the reference). When requests wait, the period is *limited* and the limit is the concurrency. Then:
+//! - twice throughput × reference latency is room enough (Little's law): the limit moves there, down at once or up in steps;
+//! - each move is a trial. Less throughput than before proves a move down wrong, no more throughput than before a move up;
+//! - now and then a trial goes up by half, which costs nothing but a little latency, and, where nothing vouches for the present limit,
+//!   down by a fifth;
+//! - a direction that was wrong is tried again later and later, until throughput changes by itself.
+
+mod period;
+#[cfg(test)]
+mod tests;
+
+pub(super) use self::period::Period;
+
+/// Answers may take this many times as long as when the instances are not busy. Leaner limits lose throughput wherever work passes
+/// through several stages that wait for each other.
+const STRETCH: f64 = 2.0;
+/// Throughput must grow by this share of the growth of the limit, or the larger limit is not worth its latency.
+const GROWTH_MIN: f64 = 0.15;
+/// Throughput may shrink by this share of the shrinkage of the limit.
+const LOSS_MAX: f64 = 0.1;
+/// Where the reference vouches for the limit, fewer places must bring so much more throughput: some applications do less the more they
+/// are given.
+const GAIN_MIN: f64 = 0.3;
+/// Throughput that grows like this with the limit comes from instances that are not busy: their latency is a reference.
+const GROWTH_FREE: f64 = 0.8;
+/// Trials by schedule. Up may be bold.
+const UP: f64 = 1.5;
+const DOWN: f64 = 0.8;
+/// While the descent goes well without a reference.
+const DOWN_FAST: f64 = 0.65;
+/// Latency like this is flat: the instances are not busy at all, and the limit may make leaps.
+const FLAT: f64 = 1.25;
+const LEAP: f64 = 3.0;
+/// Steady periods between scheduled trials up, and down; doubled by each failure.
+const UP_EVERY: u32 = 8;
+const DOWN_EVERY: u32 = 12;
+const EVERY_MAX: u32 = 128;
+/// Beyond this change of throughput at an unchanged limit it is another load or another application.
+const DRIFT: f64 = 0.2;
+/// A reference older than this says little about today.
+const REFERENCE_AGE_NS: u64 = 600_000_000_000;
+
+/// What to do next: the limit, and how long to look.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub(super) struct Plan {
+    pub limit: usize,
+    /// Answers of requests that began under another limit are not to be counted: let so much time pass first.
+    pub settle_ns: u64,
+    /// Answers needed for a judgement.
+    pub served_min: u64,
+}
+
+/// How a limit is bounded.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Bounds {
+    pub initial: usize,
+    pub min: usize,
+    pub max: usize,
+}
+
+/// A limit and what was measured under it.
+#[derive(Clone, Copy, Debug)]
+struct Point {
+    limit: f64,
+    served: f64,
+    seconds: f64,
+    /// Standard deviation of latency over its mean.
+    variation: f64,
+}
+
+impl Point {
+    fn new(limit: f64, period: &Period) -> Self {
+        // Half an answer rather than none: logarithms follow.
+        let served = (period.served as f64).max(0.5);
+        Self { limit, served, seconds: period.elapsed_ns as f64 / 1e9, variation: period.variation() }
+    }
+
+    fn throughput(&self) -> f64 {
+        self.served / self.seconds.max(1e-9)
+    }
+
+    /// The relative standard error of the throughput.
+    fn error(&self) -> f64 {
+        self.variation / self.served.sqrt()
+    }
+
+    /// Enough was seen to compare small steps with.
+    fn is_settled(&self) -> bool {
+        self.served >= 500.0 || self.seconds >= 2.0
+    }
+
+    /// What several periods under one limit say together. What is known fades, so that it can change.
+    fn merge(self, now: Self) -> Self {
+        let keep = (1_000.0 / self.served).min(1.0);
+        Self {
+            limit: now.limit,
+            served: self.served * keep + now.served,
+            seconds: self.seconds * keep + now.seconds,
+            variation: self.variation.midpoint(now.variation),
+        }
+    }
+}
+
+#[derive(Clone, Copy, Debug)]
+struct Reference {
+    latency_ns: f64,
+    at_ns: u64,
+}
+
+#[derive(Clone, Copy, Debug)]
+struct Room {
+    /// The limit that is enough.
+    enough: f64,
+    /// How many times the reference an answer takes.
+    stretch: f64,
+}
+
+#[derive(Clone, Copy, Debug)]
+enum State {
+    /// Nobody waits.
+    Calm,
+    /// The limit is believed in.
+    Steady(Point),
+    /// Another limit is tried; `from` is where it goes back to.
+    Trial { from: Point },
+}
+
+/// A direction's schedule.
+#[derive(Clone, Copy, Debug)]
+struct Schedule {
+    first: u32,
+    every: u32,
+    left: u32,
+}
+
+impl Schedule {
+    fn new(first: u32) -> Self {
+        Self { first, every: first, left: 1 }
+    }
+
+    fn is_due(&mut self) -> bool {
+        self.left = self.left.saturating_sub(1);
+        self.left == 0
+    }
+
+    fn failed(&mut self) {
+        self.left = self.every;
+        self.every = (self.every * 2).min(EVERY_MAX);
+    }
+
+    fn succeeded(&mut self) {
+        self.every = self.first;
+        self.left = 1;
+    }
+}
+
+/// Whatever finds a limit: the gate's part of the agreement, so that the simulator can compare.
+pub(super) trait Limit {
+    /// Takes the measurements of a period and says what the next one shall be.
+    fn close(&mut self, period: &Period) -> Plan;
+    /// Another number of instances: the limit for it.
+    fn set_bounds(&mut self, bounds: Bounds) -> usize;
+}
+
+#[derive(Debug)]
+pub(super) struct Limiter {
+    bounds: Bounds,
+    limit: f64,
+    state: State,
+    reference: Option<Reference>,
+    up: Schedule,
+    down: Schedule,
+    /// The last trial down succeeded.
+    descending: bool,
+}
+
+impl Limiter {
+    pub(super) fn new(bounds: Bounds) -> Self {
+        Self {
+            bounds,
+            limit: bounds.initial as f64,
+            state: State::Calm,
+            reference: None,
+            up: Schedule::new(UP_EVERY),
+            down: Schedule::new(DOWN_EVERY),
+            descending: false,
+        }
+    }
+
+    fn calm(&mut self, period: &Period) {
+        if let State::Trial { from } = self.state {
+            self.move_to(from.limit);
+        }
+        self.state = State::Calm;
+        self.refer(period);
+        if self.reference.is_none() {
+            // Room to learn in.
+            self.move_to(self.limit.max(2.0 * period.concurrency()));
+        }
+        let is_flat = self.reference.is_some_and(|it| period.latency_ns() <= it.latency_ns * (FLAT + period.error()));
+        if is_flat {
+            self.move_to(self.limit.max(2.0 * period.concurrency()).max(2.0 * period.in_flight as f64));
+        }
+    }
+
+    /// A calm period with room to spare teaches what an answer takes when the instances are not busy. Less is believed at once, more
+    /// only slowly: it may be the beginning of a queue.
+    fn refer(&mut self, period: &Period) {
+        if period.concurrency() > self.limit / 2.0 || period.served < 20 {
+            return;
+        }
+        self.learn_reference(period);
+    }
+
+    fn learn_reference(&mut self, period: &Period) {
+        let latency_ns = period.latency_ns();
+        let known = self.reference.filter(|it| period.ended_ns.saturating_sub(it.at_ns) < REFERENCE_AGE_NS);
+        let latency_ns = match known {
+            None => latency_ns,
+            Some(it) if latency_ns < it.latency_ns => it.latency_ns.midpoint(latency_ns),
+            Some(it) => it.latency_ns + (latency_ns - it.latency_ns) * (period.elapsed_ns as f64 / 1e10).min(0.5),
+        };
+        self.reference = Some(Reference { latency_ns, at_ns: period.ended_ns });
+    }
+
+    fn limited(&mut self, period: &Period) {
+        if period.is_in_vain() {
+            self.state = State::Calm;
+            self.move_to(self.limit * DOWN_FAST);
+            return;
+        }
+        let now = Point::new(self.limit, period);
+        match self.state {
+            State::Calm => {
+                (self.up, self.down) = (Schedule::new(UP_EVERY), Schedule::new(DOWN_EVERY));
+                self.steady(now, period);
+            }
+            State::Steady(known) => {
+                let change = (now.throughput() / known.throughput()).ln().abs();
+                if change > DRIFT.max(3.0 * now.error()) {
+                    (self.up, self.down) = (Schedule::new(UP_EVERY), Schedule::new(DOWN_EVERY));
+                    self.steady(now, period);
+                } else {
+                    self.steady(known.merge(now), period);
+                }
+            }
+            State::Trial { from } => self.judge(from, now, period),
+        }
+    }
+
+    fn judge(&mut self, from: Point, now: Point, period: &Period) {
+        let step = (now.limit / from.limit).ln();
+        let elasticity = (now.throughput() / from.throughput()).ln() / step;
+        let doubt = now.error().hypot(from.error()) / step.abs() / 2.0;
+        let is_up = step > 0.0;
+        let is_vouched_for = self.room(period).is_some_and(|room| room.enough > from.limit / 1.2);
+        let is_better = match (is_up, self.reference.is_some(), is_vouched_for) {
+            (true, ..) => elasticity - doubt > GROWTH_MIN,
+            // Suggested by the reference: the doubt is in its favour.
+            (false, true, false) => elasticity - doubt < LOSS_MAX,
+            (false, true, true) => elasticity + doubt < -GAIN_MIN,
+            (false, false, _) => elasticity + doubt < LOSS_MAX,
+        };
+        if is_up && elasticity - doubt > GROWTH_FREE {
+            self.learn_reference(period);
+        }
+        let schedule = if is_up { &mut self.up } else { &mut self.down };
+        self.descending = !is_up && is_better;
+        if is_better {
+            schedule.succeeded();
+            self.steady(now, period);
+            return;
+        }
+        schedule.failed();
+        if !is_up && !is_vouched_for {
+            // Less throughput with fewer places: the reference promised otherwise, so it is not of this load.
+            self.reference = None;
+        }
+        self.move_to(from.limit);
+        self.state = State::Steady(from);
+    }
+
+    /// Stays, or begins a trial.
+    fn steady(&mut self, point: Point, period: &Period) {
+        self.state = State::Steady(point);
+        let Some(limit) = self.next_trial(&point, period) else { return };
+        self.move_to(limit);
+        if self.whole() != point.limit.round() as usize {
+            self.state = State::Trial { from: point };
+        }
+    }
+
+    fn next_trial(&mut self, point: &Point, period: &Period) -> Option<f64> {
+        let limit = self.limit;
+        let (up_is_due, down_is_due) = (self.up.is_due(), self.down.is_due());
+        let is_settled = point.is_settled();
+        match self.room(period) {
+            Some(room) if room.stretch < FLAT && up_is_due => Some(limit * LEAP),
+            Some(room) if room.enough > limit * 1.1 && up_is_due => Some(room.enough.min(limit * 2.0)),
+            Some(room) if room.enough < limit / 1.2 => Some(room.enough.max(limit / 4.0)),
+            _ if up_is_due && is_settled => Some((limit * UP).max(limit + 1.0)),
+            _ if down_is_due && is_settled => Some((limit * if self.descending { DOWN_FAST } else { DOWN }).min(limit - 1.0)),
+            _ => None,
+        }
+    }
+
+    /// What the reference says about a limited period.
+    fn room(&self, period: &Period) -> Option<Room> {
+        let latency_ns = self.reference?.latency_ns;
+        Some(Room { enough: STRETCH * period.throughput() * latency_ns / 1e9, stretch: period.latency_ns() / latency_ns })
+    }
+
+    /// Enough answers that chance does not decide: the smaller the step, the more.
+    fn served_min(&self, period: &Period) -> u64 {
+        let step = match self.state {
+            State::Trial { from } => (self.limit / from.limit).ln().abs(),
+            State::Calm | State::Steady(_) => 0.5,
+        };
+        let error = (0.12 * step).max(0.01);
+        ((period.variation() / error).powi(2) as u64).clamp(60, 2_000)
+    }
+
+    fn move_to(&mut self, limit: f64) {
+        self.limit = limit.clamp(self.bounds.min as f64, self.bounds.max as f64);
+    }
+
+    fn whole(&self) -> usize {
+        self.limit.round() as usize
+    }
+}
+
+impl Limit for Limiter {
+    fn set_bounds(&mut self, bounds: Bounds) -> usize {
+        // What was found per instance holds for each of those there are now.
+        self.limit *= bounds.initial as f64 / self.bounds.initial as f64;
+        self.bounds = bounds;
+        self.state = State::Calm;
+        self.move_to(self.limit);
+        self.whole()
+    }
+
+    fn close(&mut self, period: &Period) -> Plan {
+        let before = self.whole();
+        if period.is_limited() { self.limited(period) } else { self.calm(period) }
+        let limit = self.whole();
+        let settle_ns = if limit == before { 0.0 } else { period.latency_ns().min(1e9) };
+        Plan { limit, settle_ns: settle_ns as u64, served_min: self.served_min(period) }
+    }
+}

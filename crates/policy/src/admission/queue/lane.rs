@@ -1,0 +1,148 @@
+//! The waiters of one class: tenants take turns, each tenant's own come in order.
+//!
+//! Turns are kept by start-time fair queueing: each waiter is stamped with the round in which it is due, one round later than the one
+//! before it of the same tenant, and never earlier than the round that is being served. Whoever has the earliest stamp is next. Nothing is
+//! kept of a tenant that does not wait, so what the lane knows is bounded by who stands in it.
+
+use std::collections::{BTreeMap, BTreeSet, HashMap};
+
+use super::super::rate::Rate;
+use super::{Arrival, CALM_AFTER_NS};
+use crate::priority::Priority;
+
+/// Proof of a stand in the queue.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(in super::super) struct Ticket {
+    pub priority: Priority,
+    pub number: u64,
+}
+
+/// The round in which a waiter is due; within a round whoever came first.
+type Turn = (u64, u64);
+
+#[derive(Debug)]
+pub(super) struct Waiter<W> {
+    pub joined_ns: u64,
+    pub deadline_ns: u64,
+    pub payload: W,
+    tenant: u64,
+}
+
+#[derive(Debug)]
+pub(super) struct Lane<W> {
+    waiters: BTreeMap<Turn, Waiter<W>>,
+    /// The rounds of the tickets, oldest ticket first.
+    rounds: BTreeMap<u64, u64>,
+    tenants: HashMap<u64, BTreeSet<Turn>>,
+    /// How many each tenant has waiting, for the longest.
+    lengths: BTreeSet<(usize, u64)>,
+    /// The round that is being served.
+    round: u64,
+    called: Rate,
+    turned_away: Rate,
+    overloaded: bool,
+    turned_away_ns: u64,
+}
+
+impl<W> Default for Lane<W> {
+    fn default() -> Self {
+        Self {
+            waiters: BTreeMap::new(),
+            rounds: BTreeMap::new(),
+            tenants: HashMap::new(),
+            lengths: BTreeSet::new(),
+            round: 0,
+            called: Rate::default(),
+            turned_away: Rate::default(),
+            overloaded: false,
+            turned_away_ns: 0,
+        }
+    }
+}
+
+impl<W> Lane<W> {
+    pub(super) fn len(&self) -> usize {
+        self.waiters.len()
+    }
+
+    pub(super) fn push(&mut self, number: u64, arrival: &Arrival, payload: W) {
+        let Arrival { now_ns, tenant, deadline_ns, .. } = *arrival;
+        let turns = self.tenants.entry(tenant).or_default();
+        let round = turns.last().map_or(self.round, |(last, _)| (last + 1).max(self.round));
+        let before = turns.len();
+        turns.insert((round, number));
+        self.lengths.remove(&(before, tenant));
+        self.lengths.insert((before + 1, tenant));
+        self.rounds.insert(number, round);
+        self.waiters.insert((round, number), Waiter { joined_ns: now_ns, deadline_ns, payload, tenant });
+    }
+
+    /// Whoever is due.
+    pub(super) fn pop(&mut self, now_ns: u64) -> Option<Waiter<W>> {
+        let (&turn, _) = self.waiters.first_key_value()?;
+        self.round = turn.0;
+        self.called.add(now_ns);
+        self.take(turn)
+    }
+
+    pub(super) fn remove(&mut self, number: u64) -> Option<Waiter<W>> {
+        let round = *self.rounds.get(&number)?;
+        self.take((round, number))
+    }
+
+    /// The newest of the tenant that has most waiting: who floods, pays.
+    pub(super) fn pop_newest_of_longest(&mut self) -> Option<Waiter<W>> {
+        let &(_, tenant) = self.lengths.last()?;
+        let turn = *self.tenants.get(&tenant)?.last()?;
+        self.take(turn)
+    }
+
+    pub(super) fn longest(&self) -> usize {
+        self.lengths.last().map_or(0, |(length, _)| *length)
+    }
+
+    pub(super) fn waiting_of(&self, tenant: u64) -> usize {
+        self.tenants.get(&tenant).map_or(0, BTreeSet::len)
+    }
+
+    /// How long the oldest has been waiting.
+    pub(super) fn head_age_ns(&self, now_ns: u64) -> u64 {
+        let oldest = self.rounds.first_key_value().and_then(|(&number, &round)| self.waiters.get(&(round, number)));
+        oldest.map_or(0, |waiter| now_ns.saturating_sub(waiter.joined_ns))
+    }
+
+    pub(super) fn is_overloaded(&self, now_ns: u64) -> bool {
+        self.overloaded && now_ns < self.turned_away_ns + CALM_AFTER_NS
+    }
+
+    /// Somebody of this class was turned away for want of room.
+    pub(super) fn turned_away(&mut self, now_ns: u64) {
+        self.overloaded = true;
+        self.turned_away_ns = now_ns;
+        self.turned_away.add(now_ns);
+    }
+
+    /// Calls per second, lately.
+    pub(super) fn rate(&self, now_ns: u64) -> f64 {
+        self.called.per_second(now_ns)
+    }
+
+    pub(super) fn turned_away_rate(&self, now_ns: u64) -> f64 {
+        self.turned_away.per_second(now_ns)
+    }
+
+    fn take(&mut self, turn: Turn) -> Option<Waiter<W>> {
+        let waiter = self.waiters.remove(&turn)?;
+        self.rounds.remove(&turn.1);
+        let turns = self.tenants.get_mut(&waiter.tenant).expect("whoever waits is among its tenant's");
+        let before = turns.len();
+        turns.remove(&turn);
+        self.lengths.remove(&(before, waiter.tenant));
+        if before > 1 {
+            self.lengths.insert((before - 1, waiter.tenant));
+        } else {
+            self.tenants.remove(&waiter.tenant);
+        }
+        Some(waiter)
+    }
+}

@@ -1,0 +1,1 @@
+//! What is promised, as tests. Seeds are fixed; each claim is checked on several.
