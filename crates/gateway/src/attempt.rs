@@ -2,28 +2,36 @@
 //!
 //! Safe means: the instance cannot have seen any of it, or doing it twice is the same as doing it once (RFC 9110, section 9.2.2) and no byte
 //! of an answer has gone to the client. Anything else is answered with the truth: 502 or 504.
+//!
+//! Safe is not enough: a further attempt is also paid for from the upstream's retry budget, so that trouble is not multiplied, and it waits
+//! a little, at random, unless the failed one has cost nobody anything.
+
+mod once;
+mod race;
 
 use std::rc::Rc;
 use std::time::Duration;
 
-use http::StatusCode;
+use plimsoll_policy::Refusal;
 use plimsoll_policy::admission::{self, Ask};
-use plimsoll_policy::{Reason, Refusal};
-use tokio::time::{Instant, timeout};
+use plimsoll_policy::hedge::Hedge;
+use tokio::time::{Instant, sleep};
 
+use crate::circuit::Circuit;
+use crate::clock::now_ns;
 use crate::config::Config;
-use crate::forward::{Exchange, Failed, Failure, Said};
+use crate::failure::{Failed, Failure};
+use crate::forward::Terms;
 use crate::interim::Interim;
 use crate::journey::Journey;
-use crate::message::{BodyError, Framing, Request, Response, ResponseBody};
+use crate::message::{BodyError, Framing, Request, RequestBody, Response};
 use crate::pool::{Pool, Reuse};
-use crate::upstream::{Permit, Upstream};
+use crate::upstream::{Permit, Upstream, with_rng};
+use once::{Answered, Once, Setback};
+use race::Race;
 
 /// How much of an answer is held until it is whole: one read's worth, so that streams and downloads flow.
 const HELD_BYTES_MAX: u64 = 16 * 1024;
-
-/// Answers before the answer (1xx) that one attempt may send.
-const INTERIM_MAX: usize = 32;
 
 pub(crate) struct Attempts<'a> {
     pub(crate) config: &'a Config,
@@ -31,51 +39,92 @@ pub(crate) struct Attempts<'a> {
     pub(crate) pool: &'a Rc<Pool>,
     /// How it asks for a place below the load line; `None` where it needs none.
     pub(crate) ask: Option<Ask>,
+    /// Where two attempts at a time are allowed.
+    pub(crate) hedge: Option<&'a Hedge>,
+    /// Attempts for this request, those made elsewhere included.
+    pub(crate) attempts_max: u32,
+}
+
+/// What one request has behind it.
+#[derive(Default)]
+struct Tries {
+    /// The members asked so far.
+    slots: Vec<u64>,
+    /// The best answer so far, from an instance that could not.
+    declined: Option<Answered>,
+    /// A place below the load line that was not used up.
+    place: Option<admission::Permit>,
+    total_ends: Option<Instant>,
 }
 
 impl Attempts<'_> {
     pub(crate) async fn run(&self, request: &mut Request, interim: &Interim, journey: &mut Journey) -> Result<Response, Refusal> {
+        let circuit = Circuit::enter(self.upstream)?;
+        let result = self.answer(request, interim, journey).await;
+        circuit.ended(&result, journey.queued);
+        result
+    }
+
+    async fn answer(&self, request: &mut Request, interim: &Interim, journey: &mut Journey) -> Result<Response, Refusal> {
         if request.framing != Framing::None {
             request.body.keep_for_replay(self.config.retry.replay_bytes_max);
             self.receive_short_body(request).await?;
         }
+        self.upstream.resilience.retries.request(now_ns());
+        let hedge = self.hedge_of(request);
         let key = self.upstream.hash_key(request, journey.hop.client);
-        let mut total_ends = (request.framing == Framing::None).then(|| Instant::now() + self.config.timeouts.total);
-        let is_over = |end: Option<Instant>| end.is_some_and(|end| end <= Instant::now());
-        let mut tried = Vec::new();
-        let mut place = None;
+        let total_ends = (request.framing == Framing::None).then(|| journey.started() + self.config.timeouts.total);
+        let mut tries = Tries { total_ends, ..Tries::default() };
         loop {
-            let wait_ends = [total_ends, request.deadline].into_iter().flatten().min();
-            if place.is_none() {
-                place = self.enter(wait_ends, journey).await?;
-            }
-            let permit = self.upstream.acquire(&tried, key, place.take(), wait_ends).await?;
+            let permit = match self.permit(&mut tries, request, key, journey).await {
+                Ok(permit) => permit,
+                // Nobody does better: what was said first is the answer.
+                Err(refusal) => return tries.declined.map_or(Err(refusal), |answered| Ok(answered.response)),
+            };
             journey.attempts += 1;
             journey.instance = Some(permit.member().endpoint.id.clone());
-            let slot = permit.member().slot;
-            let failed = match self.once(request, permit, interim, journey, &mut total_ends).await {
-                Ok(response) => return Ok(response),
-                Err(failed) => failed,
+            tries.slots.push(permit.member().slot);
+            let body = std::mem::replace(&mut request.body, RequestBody::empty());
+            let race = Race {
+                once: Once { config: self.config, terms: self.terms(request, journey, tries.total_ends), interim },
+                upstream: self.upstream,
+                // Only the first attempt is raced: after a failure there are two already.
+                hedge: hedge.filter(|_| journey.attempts == 1),
+                needs_place: self.ask.is_some(),
+                tried: &tries.slots,
+                key,
             };
-            tried.push(slot);
-            request.body = failed.body;
-            place = failed.place;
-            journey.note(describe(&failed.failure));
-            let may_repeat = !failed.sent || request.is_idempotent();
-            let time_is_left = !is_over(total_ends) && !is_over(request.deadline);
-            let again = may_repeat
-                && time_is_left
-                && journey.attempts < self.config.retry.attempts_max
-                && is_about_instance(&failed.failure)
-                && request.body.rewind();
-            if matches!(failed.failure, Failure::Client(BodyError::Gone)) {
-                journey.client_left();
+            let ended = race.run(body, permit).await;
+            journey.instance = Some(ended.instance);
+            if let Some((slot, won)) = ended.hedged {
+                journey.attempts += 1;
+                journey.count_hedge(won);
+                tries.slots.push(slot);
             }
-            if !again {
-                return Err(refusal(&failed.failure, failed.sent, self.config));
+            tries.total_ends = ended.total_ends;
+            let setback = match ended.result {
+                Ok(answered) => {
+                    journey.bytes_in = answered.bytes_in;
+                    return Ok(answered.response);
+                }
+                Err(setback) => setback,
+            };
+            if let Some(end) = self.after(setback, &mut tries, request, journey).await {
+                return end;
             }
-            journey.count_retry();
         }
+    }
+
+    /// An instance, and a place there.
+    async fn permit(&self, tries: &mut Tries, request: &Request, key: Option<u64>, journey: &mut Journey) -> Result<Permit, Refusal> {
+        let wait_ends = [tries.total_ends, request.deadline].into_iter().flatten().min();
+        if tries.place.is_none() {
+            tries.place = self.enter(wait_ends, journey).await?;
+        }
+        if tries.declined.is_some() {
+            return self.upstream.other(&tries.slots, key, tries.place.take());
+        }
+        self.upstream.acquire(&tries.slots, key, tries.place.take(), wait_ends).await
     }
 
     /// A place below the load line, unless the route needs none.
@@ -93,98 +142,85 @@ impl Attempts<'_> {
         if length > self.config.retry.replay_bytes_max as u64 || request.headers.first_named("expect").is_some() {
             return Ok(());
         }
-        let received = timeout(self.config.timeouts.body_idle, request.body.receive(length)).await;
-        received.unwrap_or(Err(BodyError::Idle)).map_err(|error| refusal(&Failure::Client(error), false, self.config))
+        let received = request.body.receive(length, self.config.timeouts.body_idle, request.deadline).await;
+        received.map_err(|failure| failure.refusal(false, self.config))
     }
 
-    async fn once(
-        &self,
-        request: &mut Request,
-        permit: Permit,
-        interim: &Interim,
-        journey: &mut Journey,
-        total_ends: &mut Option<Instant>,
-    ) -> Result<Response, Failed> {
+    /// The request may be made twice, and there is nothing of it to be sent twice.
+    fn hedge_of(&self, request: &Request) -> Option<&Hedge> {
+        let hedge = self.hedge.filter(|_| request.is_idempotent() && request.framing == Framing::None)?;
+        hedge.request(now_ns());
+        Some(hedge)
+    }
+
+    fn terms<'a>(&'a self, request: &'a Request, journey: &'a Journey, total_ends: Option<Instant>) -> Terms<'a> {
         let reuse = match journey.attempts {
             1 if request.is_idempotent() => Reuse::Any,
             1 => Reuse::Fresh,
             _ => Reuse::Nothing,
         };
-        let mut exchange = Exchange::begin(request, &journey.hop, permit, self.pool, reuse, &self.config.timeouts, *total_ends).await?;
-        for _ in 0..=INTERIM_MAX {
-            let said = exchange.head().await;
-            *total_ends = exchange.total_ends();
-            let head = match said {
-                Ok(Said::Interim(head)) => {
-                    // A client that does not take it will not take the answer either, and is noticed then.
-                    let _ = timeout(self.config.timeouts.write_idle, interim.send(&head)).await;
-                    continue;
-                }
-                Ok(Said::Final(head)) if head.status == StatusCode::SWITCHING_PROTOCOLS && request.upgrade.is_none() => {
-                    return Err(exchange.failed(Failure::Malformed("101 to a request that asked for no upgrade")));
-                }
-                Ok(Said::Final(head)) => head,
-                Err(failure) => return Err(exchange.failed(failure)),
-            };
-            journey.bytes_in = exchange.request_bytes();
-            // Many servers send the head first and die between the two. A short answer is passed on when it is whole, so that its loss is
-            // the next instance's to mend.
-            if let Framing::Length(1..=HELD_BYTES_MAX) = head.framing
-                && request.is_idempotent()
-            {
-                return match exchange.short_body().await {
-                    Ok(body) => Ok(Response { head, body: ResponseBody::Full(body) }),
-                    Err(_) => Err(exchange.broken_off()),
-                };
+        Terms { request, hop: &journey.hop, pool: self.pool, reuse, timeouts: &self.config.timeouts, total_ends }
+    }
+
+    /// What follows an attempt that brought no answer to pass on: the end, or (`None`) another attempt.
+    async fn after(
+        &self,
+        setback: Setback,
+        tries: &mut Tries,
+        request: &mut Request,
+        journey: &mut Journey,
+    ) -> Option<Result<Response, Refusal>> {
+        let (may_repeat, worth_it, costs_nothing) = match &setback {
+            Setback::Declined(answered, _) => {
+                journey.note(format!("the instance answered {}", answered.response.head.status.as_u16()));
+                (true, self.upstream.has_other(&tries.slots), false)
             }
-            exchange.commit(&head);
-            let body = if head.framing == Framing::None && head.status != StatusCode::SWITCHING_PROTOCOLS {
-                ResponseBody::Empty
-            } else {
-                ResponseBody::Exchange(Box::new(exchange))
-            };
-            return Ok(Response { head, body });
+            Setback::Failed(failed) => {
+                journey.note(failed.failure.describe());
+                (!failed.sent || request.is_idempotent(), failed.failure.is_about_instance(), !failed.sent)
+            }
+        };
+        let end = match setback {
+            Setback::Declined(answered, body) => {
+                request.body = body;
+                journey.bytes_in = answered.bytes_in;
+                tries.declined = Some(answered);
+                None
+            }
+            Setback::Failed(Failed { failure, sent, body, place }) => {
+                request.body = body;
+                tries.place = place;
+                if matches!(failure, Failure::Client(BodyError::Gone)) {
+                    journey.client_left();
+                }
+                Some(failure.refusal(sent, self.config))
+            }
+        };
+        journey.may_repeat = may_repeat && request.body.rewind();
+        if journey.may_repeat && worth_it && self.may_go_on(tries, costs_nothing, request, journey).await {
+            journey.count_retry();
+            return None;
         }
-        Err(exchange.failed(Failure::Malformed("more than 32 answers before the answer")))
+        let declined = tries.declined.take().map(|answered| Ok(answered.response));
+        declined.or_else(|| end.map(Err))
     }
-}
 
-fn is_about_instance(failure: &Failure) -> bool {
-    !matches!(failure, Failure::Client(_) | Failure::TotalTimeout | Failure::DeadlinePassed)
-}
-
-/// For the log.
-fn describe(failure: &Failure) -> String {
-    match failure {
-        Failure::Connect(error) => format!("connect: {error}"),
-        Failure::ConnectTimeout => "connect: timed out".to_owned(),
-        Failure::Closed => "the instance closed the connection before it answered".to_owned(),
-        Failure::Malformed(what) => format!("the instance sent {what}"),
-        Failure::Stalled => "the instance stopped reading the request".to_owned(),
-        Failure::FirstByteTimeout => "no first byte in time".to_owned(),
-        Failure::TotalTimeout => "no answer in time".to_owned(),
-        Failure::DeadlinePassed => "no answer before the deadline".to_owned(),
-        Failure::Client(error) => format!("request body: {error:?}"),
-    }
-}
-
-/// For the client.
-fn refusal(failure: &Failure, sent: bool, config: &Config) -> Refusal {
-    let (reason, detail) = match failure {
-        Failure::Connect(_) | Failure::ConnectTimeout => (Reason::UpstreamFailed, "no instance could be reached".to_owned()),
-        Failure::Closed if sent => {
-            (Reason::UpstreamFailed, "the instance broke off; whether it acted on the request is not known".to_owned())
+    /// Whether a further attempt is allowed; if so, it is paid for, and has been waited for.
+    async fn may_go_on(&self, tries: &Tries, costs_nothing: bool, request: &Request, journey: &mut Journey) -> bool {
+        if journey.attempts >= self.attempts_max {
+            return false;
         }
-        Failure::Closed => (Reason::UpstreamFailed, "the instance broke off".to_owned()),
-        Failure::Stalled => (Reason::UpstreamFailed, "the instance stopped reading the request".to_owned()),
-        Failure::Malformed(_) => (Reason::UpstreamFailed, "the instance sent an invalid answer".to_owned()),
-        Failure::FirstByteTimeout => (Reason::FirstByteTimeout, format!("no answer began within {:?}", config.timeouts.first_byte)),
-        Failure::TotalTimeout => (Reason::TotalTimeout, format!("no answer within {:?}", config.timeouts.total)),
-        Failure::DeadlinePassed => (Reason::DeadlinePassed, "no answer within the time that was allowed for it".to_owned()),
-        Failure::Client(BodyError::TooLarge) => (Reason::BodyTooLarge, format!("a body may have {} bytes", config.limits.body_bytes_max)),
-        Failure::Client(BodyError::Malformed(what)) => (Reason::MalformedRequest, (*what).to_owned()),
-        Failure::Client(BodyError::Gone) => (Reason::MalformedRequest, "the body ended before its announced end".to_owned()),
-        Failure::Client(BodyError::Idle) => (Reason::BodyTimeout, format!("nothing of the body came for {:?}", config.timeouts.body_idle)),
-    };
-    Refusal::new(reason, detail)
+        let left =
+            [tries.total_ends, request.deadline].into_iter().flatten().min().map(|end| end.saturating_duration_since(Instant::now()));
+        let wait = with_rng(|rng| self.config.retry.backoff.wait_within(journey.attempts, None, left, rng));
+        let Some(wait) = wait else { return false };
+        if !self.upstream.resilience.retries.try_spend(now_ns()) {
+            journey.retry_denied();
+            return false;
+        }
+        if !(costs_nothing && journey.attempts == 1) {
+            sleep(wait).await;
+        }
+        true
+    }
 }

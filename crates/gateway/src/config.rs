@@ -3,8 +3,8 @@
 use std::net::SocketAddr;
 use std::time::Duration;
 
-use plimsoll_policy::admission;
 use plimsoll_policy::forwarded::TrustedProxies;
+use plimsoll_policy::{admission, backoff, breaker, budget};
 
 use crate::sender::Sender;
 use crate::{balance, outlier};
@@ -54,12 +54,16 @@ pub struct Limits {
     pub upstream_idle_per_instance_max: usize,
 }
 
-#[derive(Clone, Copy, Debug)]
+#[derive(Clone, Debug)]
 pub struct Retry {
     /// Attempts for one request, the first included.
     pub attempts_max: u32,
     /// Bodies of idempotent requests up to this size are kept to be sent again.
     pub replay_bytes_max: usize,
+    /// How long before a further attempt.
+    pub backoff: backoff::Config,
+    /// Answers with these statuses say that the instance could not: another one is asked.
+    pub on_status: Vec<u16>,
 }
 
 /// Which requests get a line in the log.
@@ -83,6 +87,10 @@ pub struct UpstreamConfig {
     pub fair_by: Sender,
     pub probe: Probe,
     pub ejection: outlier::Config,
+    /// What attempts after failed ones may cost.
+    pub retry_budget: budget::Config,
+    /// When its requests are refused at once; `None`: never.
+    pub breaker: Option<breaker::Config>,
 }
 
 #[derive(Clone, Debug)]

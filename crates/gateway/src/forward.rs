@@ -4,17 +4,16 @@
 //! Dropping an exchange closes its connection: that is how a client that left cancels the work it asked for.
 
 use std::future::poll_fn;
-use std::io;
 use std::rc::Rc;
 use std::task::{Context, Poll, ready};
 use std::time::Duration;
 
 use bytes::{Bytes, BytesMut};
 use http::{Method, StatusCode};
-use plimsoll_policy::admission;
 use tokio::time::{Instant, timeout_at};
 
 use crate::config::Timeouts;
+use crate::failure::{Failed, Failure};
 use crate::forwarded::Hop;
 use crate::http1::head::parse_response;
 use crate::http1::{HeadError, Wire, WireError, encode};
@@ -28,32 +27,15 @@ const RESPONSE_HEAD_BYTES_MAX: usize = 256 * 1024;
 /// An answer whose body takes longer than this after its head is a stream or a download: it gives back its place below the load line.
 const BODY_WORK_MAX: Duration = Duration::from_secs(1);
 
-/// Why an attempt ended without an answer.
-#[derive(Debug)]
-pub(crate) enum Failure {
-    Connect(io::Error),
-    ConnectTimeout,
-    /// The instance closed or reset the connection before it answered.
-    Closed,
-    Malformed(&'static str),
-    /// The instance takes nothing more of the request.
-    Stalled,
-    FirstByteTimeout,
-    TotalTimeout,
-    /// The time that the caller or the route allows is over.
-    DeadlinePassed,
-    /// The client's fault, or its leaving: says nothing about the instance.
-    Client(BodyError),
-}
-
-/// A failed attempt, with the body given back so that another instance may get it.
-pub(crate) struct Failed {
-    pub(crate) failure: Failure,
-    /// Whether the instance may have seen any of the request.
-    pub(crate) sent: bool,
-    pub(crate) body: RequestBody,
-    /// Its place below the load line, if the instance is known not to work on it any more.
-    pub(crate) place: Option<admission::Permit>,
+/// What an attempt must know, besides the instance it goes to.
+#[derive(Clone, Copy)]
+pub(crate) struct Terms<'a> {
+    pub(crate) request: &'a Request,
+    pub(crate) hop: &'a Hop,
+    pub(crate) pool: &'a Rc<Pool>,
+    pub(crate) reuse: Reuse,
+    pub(crate) timeouts: &'a Timeouts,
+    pub(crate) total_ends: Option<Instant>,
 }
 
 pub(crate) struct Exchange {
@@ -96,16 +78,8 @@ pub(crate) enum Said {
 
 impl Exchange {
     /// Takes or opens a connection and puts the request's head into its output. The body moves in; on failure it comes back.
-    pub(crate) async fn begin(
-        request: &mut Request,
-        hop: &Hop,
-        mut permit: Permit,
-        pool: &Rc<Pool>,
-        reuse: Reuse,
-        timeouts: &Timeouts,
-        total_ends: Option<Instant>,
-    ) -> Result<Self, Failed> {
-        let body = std::mem::replace(&mut request.body, RequestBody::empty());
+    pub(crate) async fn begin(terms: Terms<'_>, body: RequestBody, mut permit: Permit) -> Result<Self, Failed> {
+        let Terms { request, hop, pool, reuse, timeouts, total_ends } = terms;
         let mut connection = match pool.take(permit.member().slot, reuse) {
             Some(connection) => connection,
             None => match connect(&permit, timeouts.connect, request.deadline).await {
@@ -181,6 +155,11 @@ impl Exchange {
             self.permit.streams();
         }
         self.work_ends = Some(Instant::now() + BODY_WORK_MAX);
+    }
+
+    /// For an answer that is not passed on: the request may be sent again.
+    pub(crate) fn into_body(self) -> RequestBody {
+        self.body
     }
 
     pub(crate) fn total_ends(&self) -> Option<Instant> {

@@ -28,12 +28,16 @@ pub(crate) struct Journey {
     pub(crate) route: Option<Arc<str>>,
     pub(crate) instance: Option<Arc<str>>,
     pub(crate) attempts: u32,
+    /// Nothing has happened that sending the request once more could double.
+    pub(crate) may_repeat: bool,
     /// How long it waited for a place below the load line.
     pub(crate) queued: Duration,
     pub(crate) bytes_in: u64,
     pub(crate) bytes_out: u64,
     status: Option<StatusCode>,
     refused_by: Option<Reason>,
+    /// Who answered when no real answer could be had.
+    fallback: Option<Arc<str>>,
     /// Why, in words for the log only.
     cause: Option<String>,
     client_left: bool,
@@ -53,11 +57,13 @@ impl Journey {
             route: None,
             instance: None,
             attempts: 0,
+            may_repeat: true,
             queued: Duration::ZERO,
             bytes_in: 0,
             bytes_out: 0,
             status: None,
             refused_by: None,
+            fallback: None,
             cause: None,
             client_left: false,
             complete: false,
@@ -70,6 +76,12 @@ impl Journey {
 
     pub(crate) fn count_retry(&self) {
         self.edge.retries.fetch_add(1, Relaxed);
+    }
+
+    /// A further attempt was safe and would have been in time, but there is nothing left to pay for it.
+    pub(crate) fn retry_denied(&mut self) {
+        self.edge.retries_denied.fetch_add(1, Relaxed);
+        self.cause.get_or_insert_default().push_str("; not tried again: the retry budget is used up");
     }
 
     /// The head of the answer is here. What follows may be a stream of hours: latency is measured now.
@@ -86,6 +98,18 @@ impl Journey {
         self.refused_by = Some(refusal.reason);
         self.edge.latency.record(self.started.elapsed());
         self.edge.count_refusal(refusal.reason);
+    }
+
+    /// No real answer could be had, for this reason; the client gets another.
+    pub(crate) fn fell_back(&mut self, reason: Reason, to: Arc<str>) {
+        self.refused_by = Some(reason);
+        self.fallback = Some(to);
+        self.edge.fallbacks.fetch_add(1, Relaxed);
+    }
+
+    pub(crate) fn count_hedge(&self, won: bool) {
+        self.edge.hedges.fetch_add(1, Relaxed);
+        self.edge.hedges_won.fetch_add(u64::from(won), Relaxed);
     }
 
     /// Notes what the client must not see but the log must.
@@ -121,6 +145,7 @@ impl Journey {
                     http.status = status,
                     client.ip = %self.hop.client,
                     policy.refused_by = refused_by,
+                    policy.fallback = self.fallback.as_deref().unwrap_or_default(),
                     upstream.instance = instance,
                     upstream.attempts = self.attempts,
                     duration_ms,

@@ -9,18 +9,23 @@
 //! | `pipeline` | the order of the steps at the edge, with the reason for each; `journey` counts and logs the request |
 //! | `sender` | who is treated as one: by consistent hashing, by fair queueing |
 //! | `route` | host and path choose the upstream |
-//! | `attempt` | which attempts a request gets |
+//! | `fallback` | what is answered when no real answer can be had |
+//! | `circuit` | whether its upstream is asked at all |
+//! | `attempt`, `failure` | which attempts a request gets |
 //! | `upstream`, `balance`, `outlier`, `probe` | which instance takes an attempt, and which may not |
 //! | `forward`, `pool`, `tunnel` | one attempt on one connection |
 
 mod alarm;
 mod attempt;
 pub mod balance;
+mod circuit;
 mod clock;
 pub mod config;
 mod date;
 mod drain;
 mod endpoint;
+mod failure;
+mod fallback;
 mod forward;
 mod forwarded;
 mod gateway;
@@ -45,6 +50,7 @@ mod worker;
 
 pub use config::Config;
 pub use endpoint::{Address, Endpoint};
+pub use fallback::Fallback;
 pub use gateway::{Error, Gateway, Source};
 pub use pipeline::ORDER;
 pub use probe::OnHealth;

@@ -9,6 +9,7 @@ use plimsoll_policy::priority::{self, Priority};
 use plimsoll_policy::{Reason, Refusal, deadline};
 
 use crate::attempt::Attempts;
+use crate::fallback;
 use crate::forwarded::Hop;
 use crate::interim::Interim;
 use crate::journey::Journey;
@@ -28,6 +29,8 @@ pub const ORDER: &[(&str, &str)] = &[
     ("route", "host and path choose the upstream; policies after it may differ per route"),
     ("deadline", "the caller's or the route's, whichever is earlier: everything below keeps to it, and the next hop is told what is left"),
     ("admission", "the last gate before work is done: in line by priority and sender, refused at once when it would be too late"),
+    ("fallback", "outside everything that may refuse: what was prepared, or another upstream, instead of no answer"),
+    ("breaker", "before the queue: what is known to fail is refused at once instead of waited for"),
     ("attempts", "around the balancer: each attempt may go to another instance, within the total time"),
     ("balance", "as late as possible, on the freshest load figures"),
     ("forward", "one connection, both bodies streaming, nothing buffered that is not needed for a retry"),
@@ -77,7 +80,10 @@ async fn steps(worker: &Worker, request: &mut Request, interim: &Interim, journe
     request.deadline = deadline::earliest(journey.started(), allowed, route.policies.deadline);
     let upstream = &worker.upstreams[route.upstream];
     let ask = route.policies.needs_place.then(|| ask(upstream, route, request, journey));
-    Attempts { config: &worker.config, upstream, pool: &worker.pool, ask }.run(request, interim, journey).await
+    let (hedge, attempts_max) = (route.hedge.as_deref(), worker.config.retry.attempts_max);
+    let attempts = Attempts { config: &worker.config, upstream, pool: &worker.pool, ask, hedge, attempts_max };
+    let result = attempts.run(request, interim, journey).await;
+    fallback::instead(worker, route, ask, result, request, interim, journey).await
 }
 
 /// What a request says about itself when it asks for a place below the load line.

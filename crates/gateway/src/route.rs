@@ -16,7 +16,10 @@ use std::collections::BTreeMap;
 use std::sync::Arc;
 use std::time::Duration;
 
+use plimsoll_policy::hedge::{self, Hedge};
 use plimsoll_policy::priority::Priority;
+
+use crate::fallback::Fallback;
 
 /// Longer names do not exist (RFC 1035).
 const HOST_BYTES_MAX: usize = 255;
@@ -31,6 +34,8 @@ pub struct Route {
     /// Its position in the list of upstreams.
     pub(crate) upstream: usize,
     pub(crate) policies: Policies,
+    /// What is known of its requests, where they are raced.
+    pub(crate) hedge: Option<Arc<Hedge>>,
     path: Path,
 }
 
@@ -43,11 +48,15 @@ pub struct Policies {
     pub deadline: Option<Duration>,
     /// Whether its requests need a place below the load line.
     pub needs_place: bool,
+    /// Slow attempts are raced by a second one; `None`: nobody has said that a request may be made twice.
+    pub hedge: Option<hedge::Config>,
+    /// What is answered when no real answer can be had.
+    pub fallback: Option<Fallback>,
 }
 
 impl Default for Policies {
     fn default() -> Self {
-        Self { priority: Priority::default(), deadline: None, needs_place: true }
+        Self { priority: Priority::default(), deadline: None, needs_place: true, hedge: None, fallback: None }
     }
 }
 
@@ -77,12 +86,13 @@ pub enum Error {
 impl Route {
     pub fn new(host: Option<&str>, pattern: &str, upstream: usize) -> Result<Self, Error> {
         let host = host.map(parse_host).transpose()?;
-        Ok(Self { host, path: parse_pattern(pattern)?, pattern: pattern.into(), upstream, policies: Policies::default() })
+        Ok(Self { host, path: parse_pattern(pattern)?, pattern: pattern.into(), upstream, policies: Policies::default(), hedge: None })
     }
 
     #[must_use]
     pub fn with(self, policies: Policies) -> Self {
-        Self { policies, ..self }
+        let hedge = policies.hedge.map(Hedge::new).map(Arc::new);
+        Self { policies, hedge, ..self }
     }
 
     fn name(&self) -> String {

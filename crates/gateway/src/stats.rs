@@ -30,6 +30,12 @@ pub(crate) struct EdgeStats {
     pub(crate) responses: StatusClasses,
     pub(crate) latency: Histogram,
     pub(crate) retries: AtomicU64,
+    /// Retries that the budget did not allow.
+    pub(crate) retries_denied: AtomicU64,
+    /// Second attempts beside a slow first one, and those of them that answered first.
+    pub(crate) hedges: AtomicU64,
+    pub(crate) hedges_won: AtomicU64,
+    pub(crate) fallbacks: AtomicU64,
     pub(crate) client_gone: AtomicU64,
     refusals: Vec<AtomicU64>,
 }
@@ -43,6 +49,10 @@ impl Default for EdgeStats {
             responses: StatusClasses::default(),
             latency: Histogram::default(),
             retries: AtomicU64::default(),
+            retries_denied: AtomicU64::default(),
+            hedges: AtomicU64::default(),
+            hedges_won: AtomicU64::default(),
+            fallbacks: AtomicU64::default(),
             client_gone: AtomicU64::default(),
             refusals: Reason::ALL.iter().map(|_| AtomicU64::default()).collect(),
         }

@@ -1,6 +1,7 @@
 //! A named set of instances: who is in it, who may take a request, and how each one is doing.
 
 mod member;
+mod resilience;
 
 use std::collections::HashMap;
 use std::net::IpAddr;
@@ -14,7 +15,8 @@ use plimsoll_policy::{Reason, Refusal};
 use tokio::sync::Notify;
 use tokio::time::{Instant, timeout, timeout_at};
 
-pub(crate) use member::{Health, Member, MemberStats, Permit};
+pub(crate) use member::{Health, Member, MemberStats, Permit, with_rng};
+pub(crate) use resilience::Resilience;
 
 use crate::balance::{self, Balancer};
 use crate::clock::now_ns;
@@ -24,7 +26,7 @@ use crate::message::Request;
 use crate::outlier::Eligibility;
 
 /// How long a request waits when there is no instance at all: long enough for a restart, short enough for a person.
-const WAIT_FOR_INSTANCE: Duration = Duration::from_secs(5);
+pub(crate) const WAIT_FOR_INSTANCE: Duration = Duration::from_secs(5);
 
 /// How long before an attempt at an instance that has just failed: time enough to learn that it is gone.
 const PAUSE_BEFORE_SAME: Duration = Duration::from_millis(100);
@@ -40,6 +42,7 @@ pub(crate) struct Upstream {
     changed: Notify,
     /// The load line; `None` lets everything through.
     pub(crate) admission: Option<Arc<Admission>>,
+    pub(crate) resilience: Resilience,
 }
 
 struct Roster {
@@ -53,7 +56,8 @@ impl Upstream {
     pub(crate) fn new(config: UpstreamConfig) -> Self {
         let roster = Roster { all: Vec::new(), balancer: Balancer::new(config.balancer(), Vec::new()) };
         let admission = config.admission.clone().map(Admission::new);
-        Self { config, roster: ArcSwap::from_pointee(roster), stats: Mutex::default(), changed: Notify::new(), admission }
+        let resilience = Resilience::new(&config);
+        Self { config, roster: ArcSwap::from_pointee(roster), stats: Mutex::default(), changed: Notify::new(), admission, resilience }
     }
 
     /// Takes over a new list of endpoints. Members that are in both keep their connections, health and record.
@@ -67,7 +71,7 @@ impl Upstream {
                 return Arc::clone(same);
             }
             let stats = Arc::clone(stats.entry(endpoint.id.clone()).or_default());
-            Arc::new(Member::new(NEXT_SLOT.fetch_add(1, Relaxed), endpoint.clone(), stats, self.config.ejection))
+            Arc::new(Member::new(NEXT_SLOT.fetch_add(1, Relaxed), endpoint.clone(), stats, &self.config.ejection))
         };
         self.rebuild(endpoints.iter().map(member).collect::<Vec<_>>());
     }
@@ -82,6 +86,9 @@ impl Upstream {
         let active: Vec<_> = all.iter().filter(|member| member.is_active()).cloned().collect();
         if let Some(admission) = &self.admission {
             admission.set_instances(active.len().max(1));
+        }
+        if !active.is_empty() {
+            self.resilience.somebody_is_there();
         }
         self.roster.store(Arc::new(Roster { balancer: Balancer::new(self.config.balancer(), active), all }));
         self.changed.notify_waiters();
@@ -123,6 +130,25 @@ impl Upstream {
         self.wait(wait_ends, || self.pick(tried, key).or_else(|| self.pick(&[], key))).await.map(permit)
     }
 
+    /// Another instance than these, if there is one at once.
+    pub(crate) fn other(&self, tried: &[u64], key: Option<u64>, place: Option<admission::Permit>) -> Result<Permit, Refusal> {
+        let (member, now) = self.pick(tried, key).ok_or_else(|| self.nobody())?;
+        Ok(Permit::new(member, now, place))
+    }
+
+    pub(crate) fn has_other(&self, tried: &[u64]) -> bool {
+        self.pick(tried, None).is_some()
+    }
+
+    /// Another instance for an attempt that nobody misses: below the load line only where a place is free and nobody waits for it.
+    pub(crate) fn spare(&self, tried: &[u64], key: Option<u64>, needs_place: bool) -> Option<Permit> {
+        let place = match self.admission.as_ref().filter(|_| needs_place) {
+            Some(admission) => Some(admission.try_enter()?),
+            None => None,
+        };
+        self.other(tried, key, place).ok()
+    }
+
     /// Until somebody is there, for as long as a restart may take.
     async fn wait<T>(&self, wait_ends: Option<Instant>, found: impl Fn() -> Option<T>) -> Result<T, Refusal> {
         let patience_ends = Instant::now() + WAIT_FOR_INSTANCE;
@@ -133,10 +159,14 @@ impl Upstream {
                 return Ok(found);
             }
             if timeout_at(wait_ends, changed).await.is_err() {
-                let detail = format!("upstream `{}` has no instance that is ready", self.config.name);
-                return Err(Refusal::new(Reason::NoInstance, detail).with_retry_after(Duration::from_secs(1)));
+                return Err(self.nobody());
             }
         }
+    }
+
+    fn nobody(&self) -> Refusal {
+        let detail = format!("upstream `{}` has no instance that is ready", self.config.name);
+        Refusal::new(Reason::NoInstance, detail).with_retry_after(Duration::from_secs(1))
     }
 
     /// One that has its share of the load line already is passed over while another has not: a member that answers nothing must not swallow
@@ -151,7 +181,7 @@ impl Upstream {
         let has_room = |index: usize| may(index) && members[index].in_flight() < share;
         let pick =
             |rng: &mut fastrand::Rng| roster.balancer.pick(has_room, key, now, rng).or_else(|| roster.balancer.pick(may, key, now, rng));
-        let chosen = member::with_rng(pick)?;
+        let chosen = with_rng(pick)?;
         Some((Arc::clone(&members[chosen]), now))
     }
 

@@ -9,8 +9,8 @@ use plimsoll_gateway::config::{AccessLog, Limits, Probe, Retry, Timeouts, Upstre
 use plimsoll_gateway::route::{Policies, Route};
 use plimsoll_gateway::sender::Sender;
 use plimsoll_gateway::{Address, Endpoint, Gateway, OnHealth, Source, balance, outlier};
-use plimsoll_policy::admission;
 use plimsoll_policy::forwarded::TrustedProxies;
+use plimsoll_policy::{admission, backoff, breaker, budget};
 
 use crate::config::{self, Limit, ServerAddress, Settings};
 use crate::listening;
@@ -44,7 +44,12 @@ fn gateway(settings: &Settings) -> plimsoll_gateway::Config {
             body_bytes_max: limits.body_bytes_max,
             upstream_idle_per_instance_max: limits.upstream_idle_per_instance_max,
         },
-        retry: Retry { attempts_max: retry.attempts_max, replay_bytes_max: retry.replay_bytes_max as usize },
+        retry: Retry {
+            attempts_max: retry.attempts_max,
+            replay_bytes_max: retry.replay_bytes_max as usize,
+            backoff: backoff::Config::default(),
+            on_status: vec![502, 503, 504],
+        },
         access_log: match settings.log.access {
             config::AccessLog::Errors => AccessLog::Errors,
             config::AccessLog::All => AccessLog::All,
@@ -91,6 +96,8 @@ fn upstream(settings: &Settings, name: &str, balance: config::Balance, health_pa
             panic_threshold: ejection.panic_threshold as f32,
             ..outlier::Config::default()
         },
+        retry_budget: budget::Config::default(),
+        breaker: Some(breaker::Config::default()),
     }
 }
 
@@ -151,6 +158,8 @@ fn to_route(route: &config::Route, upstream: usize) -> Result<Route, Failure> {
         priority: route.priority.unwrap_or_default(),
         deadline: route.deadline,
         needs_place: route.admission != Some(config::Switch::Off),
+        hedge: None,
+        fallback: None,
     };
     Ok(Route::new(route.host.as_deref(), &route.pattern.to_string(), upstream)?.with(policies))
 }

@@ -197,6 +197,9 @@ impl Breaker {
 
     /// The call did what it should, within this time. That may still be too slow.
     pub fn succeeded(&self, call: &mut Call, took: Duration, now_ns: u64) -> Option<Opened> {
+        if self.state().is_older(call.began_ns) {
+            return None;
+        }
         let is_slow = self.config.slow_after.is_some_and(|slow| took >= slow);
         self.window.record(now_ns, false, is_slow);
         if is_slow && (call.is_trial || self.is_bad(now_ns)) {
@@ -212,6 +215,9 @@ impl Breaker {
 
     /// The call failed. Tells whether this opened the breaker.
     pub fn failed(&self, call: &mut Call, failure: Failure, now_ns: u64) -> Option<Opened> {
+        if self.state().is_older(call.began_ns) {
+            return None;
+        }
         self.window.record(now_ns, true, false);
         let evidence = match failure {
             Failure::Conclusive => Evidence::Conclusive,

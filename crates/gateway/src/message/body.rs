@@ -4,10 +4,13 @@ use std::cell::RefCell;
 use std::future::poll_fn;
 use std::rc::Rc;
 use std::task::{Context, Poll, ready};
+use std::time::Duration;
 
 use bytes::{Bytes, BytesMut};
 use http::HeaderMap;
+use tokio::time::{Instant, timeout_at};
 
+use crate::failure::Failure;
 use crate::forward::Exchange;
 use crate::http1::decode::remove_forbidden_trailers;
 use crate::http1::{Wire, WireError};
@@ -68,7 +71,8 @@ impl RequestBody {
 
     /// From now on keeps what is taken, up to `bytes_max`, so that [`Self::rewind`] can succeed.
     pub(crate) fn keep_for_replay(&mut self, bytes_max: usize) {
-        self.replay = Some(Replay { taken: BytesMut::new(), bytes_max, again: None });
+        // What is kept already must not be lost: another upstream may be asked after this one.
+        self.replay.get_or_insert_with(|| Replay { taken: BytesMut::new(), bytes_max, again: None });
     }
 
     /// It will not be sent again.
@@ -76,12 +80,16 @@ impl RequestBody {
         self.replay = None;
     }
 
-    /// Waits for the first `length` bytes and starts over; they must fit into what is kept.
-    pub(crate) async fn receive(&mut self, length: u64) -> Result<(), BodyError> {
+    /// Waits for the first `length` bytes, each piece at most for `idle`, and starts over; they must fit into what is kept.
+    pub(crate) async fn receive(&mut self, length: u64, idle: Duration, deadline: Option<Instant>) -> Result<(), Failure> {
         while self.bytes_seen < length {
-            match poll_fn(|cx| self.poll_frame(cx)).await {
-                Some(frame) => drop(frame?),
-                None => break,
+            let idle_ends = Instant::now() + idle;
+            let ends = deadline.map_or(idle_ends, |deadline| deadline.min(idle_ends));
+            match timeout_at(ends, poll_fn(|cx| self.poll_frame(cx))).await {
+                Ok(Some(frame)) => drop(frame.map_err(Failure::Client)?),
+                Ok(None) => break,
+                Err(_) if ends < idle_ends => return Err(Failure::DeadlinePassed),
+                Err(_) => return Err(Failure::Client(BodyError::Idle)),
             }
         }
         self.rewind();

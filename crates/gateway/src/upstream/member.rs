@@ -10,8 +10,8 @@ use plimsoll_telemetry::Histogram;
 
 use crate::balance::{self, InFlight, Load, Weight};
 use crate::clock::now_ns;
-use crate::endpoint::{Endpoint, is_our_shortage};
-use crate::forward::Failure;
+use crate::endpoint::Endpoint;
+use crate::failure::Failure;
 use crate::message::{Name, ResponseHead};
 use crate::outlier::{self, Outlier, Standing};
 use crate::stats::StatusClasses;
@@ -36,7 +36,6 @@ pub(crate) struct Member {
     load: Load,
     outlier: Outlier,
     health: AtomicU8,
-    judged_by: outlier::Config,
 }
 
 /// Totals of one instance name, over all its restarts.
@@ -49,10 +48,10 @@ pub(crate) struct MemberStats {
 }
 
 impl Member {
-    pub(super) fn new(slot: u64, endpoint: Endpoint, stats: Arc<MemberStats>, judged_by: outlier::Config) -> Self {
+    pub(super) fn new(slot: u64, endpoint: Endpoint, stats: Arc<MemberStats>, ejection: &outlier::Config) -> Self {
         let (weight, draining) = (AtomicU32::new(endpoint.weight), AtomicBool::new(endpoint.draining));
         let health = AtomicU8::new(Health::Unknown as u8);
-        Self { slot, endpoint, stats, weight, draining, load: Load::default(), outlier: Outlier::default(), health, judged_by }
+        Self { slot, endpoint, stats, weight, draining, load: Load::default(), outlier: Outlier::new(ejection), health }
     }
 
     /// Takes over what may change during the life of one process.
@@ -96,22 +95,25 @@ impl Member {
     }
 
     pub(crate) fn is_ejected(&self) -> bool {
-        matches!(self.outlier.standing(now_ns()), Standing::Ejected { .. })
+        matches!(self.outlier.standing(now_ns()), Standing::Open { .. })
     }
 
     pub(crate) fn in_flight(&self) -> u32 {
         self.load.in_flight()
     }
 
-    fn judge(&self, failure: outlier::Failure, began_ns: u64) {
-        let ejection = self.outlier.failed(failure, began_ns, now_ns(), &self.judged_by);
+    fn judge(&self, failure: outlier::Failure, call: &mut outlier::Call) {
+        self.note(self.outlier.failed(call, failure, now_ns()));
+    }
+
+    fn note(&self, ejection: Option<outlier::Ejection>) {
         if let Some(ejection) = ejection {
             self.stats.ejections.fetch_add(1, Relaxed);
             self.load.available_from(ejection.until_ns);
             tracing::warn!(
                 instance.id = &*self.endpoint.id,
                 duration_ms = ejection.lasts.as_millis() as u64,
-                "instance ejected: its attempts fail"
+                "instance ejected: its attempts fail or are too slow"
             );
         }
     }
@@ -136,6 +138,9 @@ pub(crate) struct Permit {
     member: Arc<Member>,
     in_flight: Option<InFlight>,
     began_ns: u64,
+    /// When it became the member's turn.
+    turn_ns: u64,
+    call: outlier::Call,
     /// Its place below the load line. Dropped unfinished, it counts on: the instance works for a client that has left.
     place: Option<admission::Permit>,
     outcome: Outcome,
@@ -144,7 +149,8 @@ pub(crate) struct Permit {
 impl Permit {
     pub(super) fn new(member: Arc<Member>, began_ns: u64, place: Option<admission::Permit>) -> Self {
         let in_flight = Some(member.load.begin(began_ns));
-        Self { member, in_flight, began_ns, place, outcome: Outcome::Served }
+        let call = member.outlier.begin(began_ns);
+        Self { member, in_flight, began_ns, turn_ns: began_ns, call, place, outcome: Outcome::Served }
     }
 
     /// For the next attempt: the instance does not work on this one any more.
@@ -185,12 +191,17 @@ impl Permit {
                 if let Some(in_flight) = &mut self.in_flight {
                     self.member.load.answered(in_flight, now, balance::Config::default().decay);
                 }
-                self.member.outlier.succeeded(now);
+                self.succeeded(now);
             }
             // An instance that refuses on purpose, and says until when, is not at fault. Neither is it fast: that would draw traffic.
-            Some(_) if head.headers.first(Name::RetryAfter).is_some() => self.member.outlier.succeeded(now),
-            Some(failure) => self.member.judge(failure, self.began_ns),
+            Some(_) if head.headers.first(Name::RetryAfter).is_some() => self.succeeded(now),
+            Some(failure) => self.member.judge(failure, &mut self.call),
         }
+    }
+
+    fn succeeded(&mut self, now: u64) {
+        let took = Duration::from_nanos(now.saturating_sub(self.turn_ns));
+        self.member.note(self.member.outlier.succeeded(&mut self.call, took, now));
     }
 
     /// The client's body is on its way: the time it takes says nothing about the member.
@@ -202,23 +213,16 @@ impl Permit {
 
     /// The member has all of the request.
     pub(crate) fn uploaded(&mut self) {
+        self.turn_ns = now_ns();
         if let Some(in_flight) = &mut self.in_flight {
-            self.member.load.resume(in_flight, now_ns());
+            self.member.load.resume(in_flight, self.turn_ns);
         }
     }
 
-    pub(crate) fn failed(&self, failure: &Failure) {
-        let failure = match failure {
-            // The caller's own limit may have been too short for the work.
-            Failure::Client(_) | Failure::DeadlinePassed => return,
-            Failure::Connect(error) if is_our_shortage(error) => return,
-            Failure::Connect(error) if matches!(error.kind(), std::io::ErrorKind::ConnectionRefused | std::io::ErrorKind::NotFound) => {
-                outlier::Failure::Refused
-            }
-            _ => outlier::Failure::Broken,
-        };
+    pub(crate) fn failed(&mut self, failure: &Failure) {
+        let Some(failure) = failure.evidence() else { return };
         self.member.stats.failures.fetch_add(1, Relaxed);
-        self.member.judge(failure, self.began_ns);
+        self.member.judge(failure, &mut self.call);
     }
 
     /// The answer broke off after its head.
@@ -226,7 +230,7 @@ impl Permit {
         self.outcome = Outcome::Failed;
         self.finish_place();
         self.member.stats.failures.fetch_add(1, Relaxed);
-        self.member.judge(outlier::Failure::Broken, self.began_ns);
+        self.member.judge(outlier::Failure::Broken, &mut self.call);
     }
 
     /// The work is over.
@@ -244,6 +248,7 @@ impl Permit {
 
 impl Drop for Permit {
     fn drop(&mut self) {
+        self.member.outlier.abandoned(&mut self.call);
         self.leave();
     }
 }
@@ -252,6 +257,6 @@ thread_local! {
     static RNG: RefCell<fastrand::Rng> = RefCell::new(fastrand::Rng::new());
 }
 
-pub(super) fn with_rng<T>(choose: impl FnOnce(&mut fastrand::Rng) -> T) -> T {
+pub(crate) fn with_rng<T>(choose: impl FnOnce(&mut fastrand::Rng) -> T) -> T {
     RNG.with_borrow_mut(choose)
 }

@@ -7,8 +7,8 @@ use plimsoll_gateway::config::{AccessLog, Limits, Probe, Retry, Timeouts, Upstre
 use plimsoll_gateway::route::Route;
 use plimsoll_gateway::sender::Sender;
 use plimsoll_gateway::{Config, Endpoint, Gateway, OnHealth, Source, balance, outlier};
-use plimsoll_policy::admission;
 use plimsoll_policy::forwarded::TrustedProxies;
+use plimsoll_policy::{admission, backoff, breaker, budget};
 use plimsoll_telemetry::snapshot::InstanceState;
 use tokio::net::{TcpSocket, TcpStream};
 use tokio::sync::watch;
@@ -27,6 +27,7 @@ pub(crate) struct Edge {
 pub(crate) struct Plan {
     pub(crate) config: Config,
     pub(crate) upstream: UpstreamConfig,
+    pub(crate) routes: Vec<Route>,
 }
 
 impl Plan {
@@ -59,7 +60,12 @@ impl Plan {
                 trusted_proxies: TrustedProxies::default(),
                 timeouts,
                 limits,
-                retry: Retry { attempts_max: 3, replay_bytes_max: 64 * 1024 },
+                retry: Retry {
+                    attempts_max: 3,
+                    replay_bytes_max: 64 * 1024,
+                    backoff: backoff::Config::default(),
+                    on_status: vec![502, 503, 504],
+                },
                 access_log: AccessLog::Off,
             },
             upstream: UpstreamConfig {
@@ -70,7 +76,10 @@ impl Plan {
                 fair_by: Sender::ClientIp,
                 probe: Probe { path: None, interval: far, timeout: far, unhealthy_after: 1, healthy_after: 1 },
                 ejection: outlier::Config { failures: 100, ..outlier::Config::default() },
+                retry_budget: budget::Config::default(),
+                breaker: Some(breaker::Config::default()),
             },
+            routes: vec![Route::new(None, "/*", 0).unwrap()],
         }
     }
 }
@@ -100,8 +109,7 @@ impl Edge {
             let told: &Mutex<Vec<(String, bool)>> = &told;
             told.lock().unwrap().push((endpoint.id.to_string(), up));
         });
-        let routes = vec![Route::new(None, "/*", 0).unwrap()];
-        let gateway = Gateway::start(plan.config, vec![Source { config: plan.upstream, endpoints }], routes, &on_health).unwrap();
+        let gateway = Gateway::start(plan.config, vec![Source { config: plan.upstream, endpoints }], plan.routes, &on_health).unwrap();
         Self { gateway, endpoints: publish, news }
     }
 

@@ -78,6 +78,12 @@ impl State {
         self.until_ms * NANOS_PER_MS
     }
 
+    /// Whether a call began before this state: a hundred requests break when an instance dies, some of them only at their time-out, and all
+    /// of them are one piece of evidence.
+    pub(super) fn is_older(self, began_ns: u64) -> bool {
+        began_ns < self.until_ns()
+    }
+
     pub(super) fn is_half_open(self, now_ns: u64) -> bool {
         self.phase != Phase::Closed && now_ns >= self.until_ns()
     }
@@ -120,8 +126,7 @@ impl State {
         if self.phase == Phase::Closed {
             return Self { count: 0, ..self };
         }
-        if !self.is_half_open(now_ns) || began_ns < self.until_ns() {
-            // The answer to a call from before: too late to count.
+        if !self.is_half_open(now_ns) || self.is_older(began_ns) {
             return self;
         }
         let trials = Trials::unpack(self.count);
@@ -133,8 +138,7 @@ impl State {
     }
 
     pub(super) fn after_failure(self, began_ns: u64, evidence: Evidence, now_ns: u64, config: &Config) -> Self {
-        if began_ns < self.until_ns() {
-            // A hundred requests break when an instance dies, some of them only at their time-out: all one piece of evidence.
+        if self.is_older(began_ns) {
             return self;
         }
         if self.phase != Phase::Closed {
@@ -147,7 +151,7 @@ impl State {
     }
 
     pub(super) fn after_abandoned(self, began_ns: u64) -> Self {
-        if self.phase == Phase::Closed || began_ns < self.until_ns() {
+        if self.phase == Phase::Closed || self.is_older(began_ns) {
             return self;
         }
         let trials = Trials::unpack(self.count);

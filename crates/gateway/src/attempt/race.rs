@@ -1,0 +1,107 @@
+//! Hedging: after most answers would have come, a second attempt at another instance races the first. The loser is cancelled by dropping
+//! its exchange, which closes its connection.
+
+use std::future::Future;
+use std::pin::pin;
+use std::sync::Arc;
+use std::time::Duration;
+
+use plimsoll_policy::hedge::Hedge;
+use tokio::select;
+use tokio::time::{Instant, sleep};
+
+use super::once::{Answered, Once, Setback};
+use crate::clock::now_ns;
+use crate::interim::Interim;
+use crate::message::RequestBody;
+use crate::upstream::{Permit, Upstream};
+
+/// How an attempt ended, with or without a second one beside it.
+pub(super) struct Ended {
+    pub(super) result: Result<Answered, Setback>,
+    pub(super) total_ends: Option<Instant>,
+    /// Whose answer or failure this is.
+    pub(super) instance: Arc<str>,
+    /// The member that was asked beside the first, if one was, and whether it was the faster one.
+    pub(super) hedged: Option<(u64, bool)>,
+}
+
+type Outcome = (Result<Answered, Setback>, Option<Instant>);
+
+pub(super) struct Race<'a> {
+    pub(super) once: Once<'a>,
+    pub(super) upstream: &'a Upstream,
+    /// `None` where a second attempt is not allowed.
+    pub(super) hedge: Option<&'a Hedge>,
+    pub(super) needs_place: bool,
+    /// The members asked so far, the one of this attempt included.
+    pub(super) tried: &'a [u64],
+    pub(super) key: Option<u64>,
+}
+
+impl Race<'_> {
+    pub(super) async fn run(&self, body: RequestBody, permit: Permit) -> Ended {
+        let instance = Arc::clone(&permit.member().endpoint.id);
+        let began = Instant::now();
+        let mut first = pin!(self.once.run(body, permit));
+        let alone = |(result, total_ends)| Ended { result, total_ends, instance: Arc::clone(&instance), hedged: None };
+        let Some(hedge) = self.hedge else { return alone(first.await) };
+        let delay = hedge.delay();
+        select! {
+            biased;
+            outcome = &mut first => {
+                measure(hedge, &outcome, began.elapsed());
+                return alone(outcome);
+            }
+            () = sleep(delay.unwrap_or(Duration::MAX)), if delay.is_some() => {}
+        }
+        let Some(second) = self.second(hedge) else {
+            let outcome = first.await;
+            measure(hedge, &outcome, began.elapsed());
+            return alone(outcome);
+        };
+        let (second_slot, second_instance) = (second.member().slot, Arc::clone(&second.member().endpoint.id));
+        // The first one's early hints reach the client; the same again would be of no use.
+        let nowhere = Interim::Nowhere;
+        let beside = Once { interim: &nowhere, ..self.once };
+        let (outcome, second_won) = better(first, beside.run(RequestBody::empty(), second)).await;
+        // Had it not been for the second, the first would have taken at least as long.
+        hedge.answered(began.elapsed(), now_ns());
+        let (result, total_ends) = outcome;
+        Ended { result, total_ends, instance: if second_won { second_instance } else { instance }, hedged: Some((second_slot, second_won)) }
+    }
+
+    /// A place for a second attempt: where one is free, and the budget allows it.
+    fn second(&self, hedge: &Hedge) -> Option<Permit> {
+        if !hedge.try_start(now_ns()) {
+            return None;
+        }
+        let second = self.upstream.spare(self.tried, self.key, self.needs_place);
+        if second.is_none() {
+            hedge.not_started(now_ns());
+        }
+        second
+    }
+}
+
+fn measure(hedge: &Hedge, outcome: &Outcome, took: Duration) {
+    if outcome.0.is_ok() {
+        hedge.answered(took, now_ns());
+    }
+}
+
+/// Whichever answers first. One that fails leaves the other the time it needs; when both fail, the later failure counts.
+async fn better(first: impl Future<Output = Outcome>, second: impl Future<Output = Outcome>) -> (Outcome, bool) {
+    let (mut first, mut second) = (pin!(first), pin!(second));
+    select! {
+        biased;
+        outcome = &mut first => match outcome.0 {
+            Ok(_) => (outcome, false),
+            Err(_) => (second.await, true),
+        },
+        outcome = &mut second => match outcome.0 {
+            Ok(_) => (outcome, true),
+            Err(_) => (first.await, false),
+        },
+    }
+}
