@@ -6,11 +6,16 @@
 mod app;
 mod bench;
 mod calm;
+mod dead;
+mod degraded;
 mod goodput;
 mod http;
 mod load;
 mod peer;
+mod pool;
 mod recording;
+mod sharing;
+mod stalls;
 mod step;
 
 use std::process::Command;
@@ -63,6 +68,14 @@ enum Part {
     Goodput,
     /// A step from below the limit to beyond it.
     Step,
+    /// Important requests before others, and every tenant beside one that floods.
+    Sharing,
+    /// One of four instances twenty times slower.
+    Degraded,
+    /// One answer in a hundred a second late, with and without hedging.
+    Stalls,
+    /// An upstream that is dead.
+    Dead,
     /// Long steady load below the limit.
     Calm,
 }
@@ -76,6 +89,10 @@ impl Part {
         match self {
             Self::Goodput => goodput::plan(bench),
             Self::Step => step::plan(bench),
+            Self::Sharing => sharing::plan(bench),
+            Self::Degraded => degraded::plan(bench),
+            Self::Stalls => stalls::plan(bench),
+            Self::Dead => dead::plan(bench),
             Self::Calm => calm::plan(bench),
         }
     }
@@ -84,6 +101,10 @@ impl Part {
         match self {
             Self::Goodput => goodput::run(bench),
             Self::Step => step::run(bench),
+            Self::Sharing => sharing::run(bench),
+            Self::Degraded => degraded::run(bench),
+            Self::Stalls => stalls::run(bench),
+            Self::Dead => dead::run(bench),
             Self::Calm => calm::run(bench),
         }
     }

@@ -124,12 +124,17 @@ impl Bench {
         (1 + CONNECTIONS.len()) as f64 * self.lengths.measure / 2.0 + START_SECONDS
     }
 
-    /// Starts `app` and whoever stands in front of it, afresh.
-    pub(super) fn start(&mut self, app: App, peer: Peer, limit: f64) -> Result<Rig> {
+    /// The database that `app` needs, if it needs one; started when it is first needed.
+    pub(super) fn database_for(&mut self, app: App) -> Result<Option<&Database>> {
         if app == App::Fastapi && self.database.is_none() {
             self.database = Some(Database::start()?);
         }
-        peer.start(app, limit, self.database.as_ref()).with_context(|| format!("{} behind {}", app.name(), peer.name()))
+        Ok(self.database.as_ref())
+    }
+
+    /// Starts `app` and whoever stands in front of it, afresh.
+    pub(super) fn start(&mut self, app: App, peer: Peer, limit: f64) -> Result<Rig> {
+        peer.start(app, limit, self.database_for(app)?).with_context(|| format!("{} behind {}", app.name(), peer.name()))
     }
 
     /// Runs a load against a fresh app and records it from stage `first` on.
@@ -150,7 +155,7 @@ impl Bench {
         let before = spent(front)?;
         let recording = load.run()?;
         let after = spent(front)?;
-        self.done += load.seconds() + START_SECONDS;
+        self.passed(load.seconds());
         let stage = recording.since_stage(first);
         let share = before.zip(after).map(|(before, after)| {
             let spent = after - before;
@@ -159,6 +164,17 @@ impl Bench {
         self.record(label, &stage, &recording, share);
         self.say(&describe(label, &stage));
         Ok((stage, recording))
+    }
+
+    /// So much of what was planned lies behind.
+    pub(super) fn passed(&mut self, seconds: f64) {
+        self.done += seconds + START_SECONDS;
+    }
+
+    /// Records a load that was run elsewhere, and says what came of it.
+    pub(super) fn note(&mut self, label: Label<'_>, stage: &Stage, recording: &Recording) {
+        self.record(label, stage, recording, None);
+        self.say(&describe(label, stage));
     }
 
     /// Adds a row to the raw file.

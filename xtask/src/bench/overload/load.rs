@@ -8,7 +8,7 @@ use super::peer;
 use super::recording::Recording;
 
 /// What a client waits for its answer, from the moment it wanted one.
-const PATIENCE: &str = "1s";
+const PATIENCE_SECONDS: u32 = 1;
 
 /// What is asked of whom.
 #[derive(Clone)]
@@ -16,6 +16,7 @@ pub(super) struct Load {
     pub port: u16,
     pub path: &'static str,
     pub headers: Vec<String>,
+    pub patience_seconds: u32,
     pub pace: Pace,
 }
 
@@ -32,11 +33,17 @@ pub(super) struct Running(Option<Child>);
 
 impl Load {
     pub(super) fn open(port: u16, path: &'static str, stages: &[(f64, f64)]) -> Self {
-        Self { port, path, headers: Vec::new(), pace: Pace::Open(stages.to_vec()) }
+        Self { port, path, headers: Vec::new(), patience_seconds: PATIENCE_SECONDS, pace: Pace::Open(stages.to_vec()) }
     }
 
     pub(super) fn with_header(mut self, header: &str) -> Self {
         self.headers.push(header.to_owned());
+        self
+    }
+
+    /// Clients that wait longer than the time that is measured, so that their patience is not what is seen.
+    pub(super) fn patient(mut self) -> Self {
+        self.patience_seconds = 10;
         self
     }
 
@@ -55,7 +62,8 @@ impl Load {
     /// Begins, so that several can ask side by side.
     pub(super) fn start(&self) -> Result<Running> {
         let mut command = Command::new(peer::plimsoll());
-        command.args(["load", &format!("http://127.0.0.1:{}{}", self.port, self.path), "--json", "--timeout", PATIENCE]);
+        command.args(["load", &format!("http://127.0.0.1:{}{}", self.port, self.path), "--json"]);
+        command.args(["--timeout", &format!("{}s", self.patience_seconds)]);
         match &self.pace {
             Pace::Open(stages) => {
                 let stages: Vec<String> = stages.iter().map(|(rate, seconds)| format!("{rate:.2}:{seconds}s")).collect();
