@@ -2,7 +2,9 @@
 
 #![allow(clippy::unwrap_used, reason = "a test that cannot go on has failed")]
 
+mod admission;
 mod balancing;
+mod deadlines;
 mod drain;
 mod edge;
 mod failover;
