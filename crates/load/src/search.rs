@@ -4,8 +4,11 @@
 //! is the caller's business ([`sustained`] judges a step).
 
 pub mod bottleneck;
+pub mod hunt;
 pub mod knee;
 pub mod limit;
+mod proposal;
+pub mod stepper;
 pub mod sustained;
 
 use crate::statistics::Range;

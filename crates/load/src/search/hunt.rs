@@ -1,0 +1,143 @@
+//! `--find-limit` from the first request to the proposal.
+
+use std::time::Duration;
+
+use tokio_util::sync::CancellationToken;
+
+use super::bottleneck::{Evidence, guess};
+use super::knee::{self, knee};
+use super::limit::{Beyond, Limit, MULTIPLES};
+use super::stepper::{Measurement, Stepper, Watcher};
+use super::sustained::is_growing_out_of;
+use super::{Bounds, Phase, Search, Step, proposal};
+use crate::error::Error;
+use crate::figures::Figures;
+use crate::plan::Plan;
+use crate::record::Recording;
+use crate::report::{Line, format};
+use crate::slo::{Measured, Slo};
+
+/// What is hunted for, and how.
+pub struct Hunt {
+    /// Its pace is set by the hunt.
+    pub plan: Plan,
+    pub slo: Slo,
+    pub bounds: Bounds,
+    /// How long each rate is held.
+    pub step: Duration,
+    /// Multiples of the limit that are measured once it is known.
+    pub beyond: Vec<f64>,
+}
+
+/// What was measured on the way, and what it came to.
+pub struct Hunted {
+    pub recordings: Vec<Recording>,
+    pub limit: Limit,
+}
+
+impl Hunt {
+    pub fn new(plan: Plan, slo: Slo) -> Self {
+        let bounds = Bounds { ceiling: plan.bounds.rate_max, ..Bounds::default() };
+        Self { plan, slo, bounds, step: Duration::from_secs(5), beyond: MULTIPLES.to_vec() }
+    }
+
+    /// Finds the limit, then goes beyond it. None if it was stopped.
+    pub async fn run(&self, watcher: &dyn Watcher, stop: &CancellationToken) -> Result<Option<Hunted>, Error> {
+        let mut stepper = Stepper::start(&self.plan, self.step, watcher, stop).await?;
+        let mut recordings = Vec::new();
+        let mut search = Search::new(self.bounds);
+        let mut step = search.first();
+        let found = loop {
+            if stop.is_cancelled() {
+                return Ok(None);
+            }
+            match step {
+                Step::Found(found) => break found,
+                Step::Measure { rate, phase } => {
+                    let title = format!("{} {}/s", worded(phase), format::rate(rate));
+                    let measured = stepper.measure(rate, &title).await?;
+                    let held = self.holds(&measured);
+                    watcher.found(&line(rate, &measured, held));
+                    recordings.push(measured.recording);
+                    step = search.next(held);
+                }
+            }
+        };
+        let mut beyond = Vec::new();
+        for multiple in found.rate().iter().flat_map(|_| &self.beyond) {
+            let rate = found.rate().unwrap_or_default() * multiple;
+            if stop.is_cancelled() {
+                return Ok(None);
+            }
+            if rate > self.plan.bounds.rate_max {
+                continue;
+            }
+            let measured = stepper.measure(rate, &format!("{multiple}× the limit: {}/s", format::rate(rate))).await?;
+            watcher.found(&line(rate, &measured, self.holds(&measured)));
+            let figures = Figures::of(&measured.recording);
+            beyond.push(Beyond { multiple: *multiple, rate, goodput: figures.goodput(), p99: figures.latency(0.99) });
+            recordings.push(measured.recording);
+        }
+        let limit = self.sum_up(found, beyond, &recordings, &stepper);
+        Ok((!stop.is_cancelled()).then_some(Hunted { recordings, limit }))
+    }
+
+    /// Whether a rate keeps the promise, and could go on keeping it.
+    fn holds(&self, measured: &Measurement) -> bool {
+        self.slo.judge(&Figures::of(&measured.recording)).is_met() && !is_growing_out_of(&self.slo, &measured.slots)
+    }
+
+    fn sum_up(&self, found: super::Found, beyond: Vec<Beyond>, recordings: &[Recording], stepper: &Stepper<'_>) -> Limit {
+        let points = Line::new("", recordings.to_vec()).by_rate();
+        let mean = |figures: &Figures| figures.totals.good_latency.mean().map(|mean| mean.as_secs_f64());
+        let point = |figures: &Figures| knee::Point { rate: figures.offered, goodput: figures.goodput(), latency: mean(figures) };
+        let limit = found.rate().unwrap_or_default();
+        let at = points.iter().rfind(|point| point.figures.offered <= limit * 1.001).or(points.first());
+        let above = points.iter().find(|point| point.figures.offered > limit * 1.2).or(points.last());
+        let guessed = match (points.first(), at, above) {
+            (Some(calm), Some(at), Some(above)) => {
+                let step = recordings.iter().find(|recording| Figures::of(recording).offered >= above.figures.offered * 0.995);
+                guess(&Evidence {
+                    calm: &calm.figures,
+                    at: &at.figures,
+                    beyond: &above.figures,
+                    requests: step.map_or(&[][..], |recording| &recording.requests),
+                    generator_saturated: step.is_some_and(|recording| recording.generator.saturated),
+                })
+            }
+            _ => super::bottleneck::Bottleneck::Unknown,
+        };
+        let in_flight = at.map_or(0.0, |at| at.figures.goodput() * mean(&at.figures).unwrap_or_default());
+        Limit {
+            found,
+            knee: knee(&points.iter().map(|each| point(&each.figures)).collect::<Vec<_>>()),
+            beyond,
+            bottleneck: guessed,
+            calm_latency: stepper.calm(),
+            unrecovered: stepper.unrecovered,
+            steps: stepper.steps,
+            proposal: proposal::toml(&self.plan, &self.slo, found.rate(), in_flight),
+        }
+    }
+}
+
+fn worded(phase: Phase) -> &'static str {
+    match phase {
+        Phase::Climb => "climbing:",
+        Phase::Narrow => "narrowing:",
+        Phase::Confirm => "confirming:",
+    }
+}
+
+fn line(rate: f64, measured: &Measurement, held: bool) -> String {
+    let figures = Figures::of(&measured.recording);
+    format!(
+        "{:>9}/s  {:>9}/s good  p50 {:>8}  p99 {:>8}  {:>7} errors  {}",
+        format::rate(rate),
+        format::rate(figures.goodput()),
+        format::latency_or_dash(figures.latency(0.5)),
+        format::latency_or_dash(figures.latency(0.99)),
+        format::share(figures.error_share()),
+        if held { "holds" } else { "missed" }
+    )
+}
