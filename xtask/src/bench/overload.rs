@@ -85,6 +85,18 @@ impl Part {
         self.to_possible_value().map(|value| value.get_name().to_owned()).unwrap_or_default()
     }
 
+    fn title(self) -> &'static str {
+        match self {
+            Self::Goodput => "Goodput under overload",
+            Self::Step => "A step in load",
+            Self::Sharing => "Priorities and tenants",
+            Self::Degraded => "One of four instances twenty times slower",
+            Self::Stalls => "One answer in a hundred a second late",
+            Self::Dead => "A dead upstream",
+            Self::Calm => "Steady load at 0.8× of the limit",
+        }
+    }
+
     fn plan(self, bench: &mut Bench) {
         match self {
             Self::Goodput => goodput::plan(bench),
@@ -131,7 +143,7 @@ pub(super) fn run(options: &Options) -> Result<()> {
     for part in parts {
         let section = part.run(&mut bench)?;
         let date = today()?;
-        let text = format!("{}\n{section}", heading(&date, &machine, options));
+        let text = format!("### {}\n\n{section}\n{}\n", part.title(), circumstances(&date, &machine, options));
         println!("\n{text}");
         let raw = bench.take_raw();
         if options.is_whole() {
@@ -162,14 +174,29 @@ fn build() -> Result<()> {
     run::aloud(cargo.current_dir(workspace::root()))
 }
 
-/// The lines above the sections: what was measured, when, on what.
-fn heading(date: &str, machine: &Machine, options: &Options) -> String {
+/// The line under a section: when that was, on what, with which versions.
+fn circumstances(date: &str, machine: &Machine, options: &Options) -> String {
     let Machine { cores, processor, kernel, load } = machine;
     let quick = if options.quick { " **Quick: these figures are worth little.**" } else { "" };
     let busy = if *load >= BUSY { " **The machine was busy.**" } else { "" };
     format!(
-        "{date}, {cores} cores of {processor}, Linux {kernel}, load average before the run {load:.2}.{quick}{busy}\n\
-         {}.\nGoodput: whole 2xx within 1 s of when the request was due. Apps, proxies and generator share the cores.\n",
+        "{date}, {cores} cores of {processor}, Linux {kernel}, load average before the run {load:.2}; {}.{quick}{busy}",
         peer::versions()
     )
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_page_has_a_place_for_every_part() {
+        let page = std::fs::read_to_string(workspace::root().join("docs/benchmarks.md")).unwrap();
+        for part in Part::value_variants() {
+            for mark in ["begin", "end"] {
+                let line = format!("<!-- overload/{}: {mark} -->", part.name());
+                assert!(page.contains(&line), "{line} is missing");
+            }
+        }
+    }
 }

@@ -1,7 +1,5 @@
 //! Steady load below the limit, for long: a limiter that refuses anything then costs its owner requests.
 
-use std::fmt::Write as _;
-
 use anyhow::Result;
 
 use super::bench::{Bench, milliseconds};
@@ -21,10 +19,8 @@ pub(super) fn run(bench: &mut Bench) -> Result<String> {
     let stages = [(limit * 0.5, bench.lengths.warm_up), (limit * SHARE, bench.lengths.calm)];
     let (stage, _) = bench.measure(app, Peer::Plimsoll, "calm 0.8x", 1, &stages)?;
     let totals = &stage.totals;
-    let mut text = "## Steady load at 0.8× of the limit\n\n".to_owned();
-    let _ = writeln!(
-        text,
-        "{} behind plimsoll, {:.0}/s for {:.0} s: {} requests, **{} refused**, {} unanswered within a second, p99 {}.",
+    Ok(format!(
+        "{} behind plimsoll, {:.0}/s for {:.0} s: {} requests, **{} refused**, {} unanswered within a second, p99 {}.\n",
         app.name(),
         stage.offered(),
         stage.lasted,
@@ -32,6 +28,5 @@ pub(super) fn run(bench: &mut Bench) -> Result<String> {
         totals.refused(),
         totals.unanswered(),
         milliseconds(totals.good_ms(0.99))
-    );
-    Ok(text)
+    ))
 }

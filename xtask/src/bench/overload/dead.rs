@@ -20,7 +20,7 @@ pub(super) fn plan(bench: &mut Bench) {
 
 pub(super) fn run(bench: &mut Bench) -> Result<String> {
     let mut text = format!(
-        "## A dead upstream\n\n{INSTANCES} instances, {RATE:.0}/s. Broken: they accept connections and close them unanswered. Gone: nobody listens.\n\n\
+        "{INSTANCES} instances, {RATE:.0}/s. Broken: they accept connections and close them unanswered. Gone: nobody listens.\n\n\
          | upstream | attempts upstream per request | p50 of refusals | p99 of refusals | unanswered within 1 s |\n|---|--:|--:|--:|--:|\n"
     );
     // From the first request on: the attempts made before it is known that the upstream is dead count, too.

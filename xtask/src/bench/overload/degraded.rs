@@ -25,8 +25,7 @@ pub(super) fn plan(bench: &mut Bench) {
 
 pub(super) fn run(bench: &mut Bench) -> Result<String> {
     let mut text = format!(
-        "## One of four instances {SLOWER} times slower\n\n\
-         Synthetic instances of {SERVICE_MS} ms, one of {} ms; {RATE:.0}/s, clients that wait.\n\n\
+        "Synthetic instances of {SERVICE_MS} ms, one of {} ms; {RATE:.0}/s, clients that wait.\n\n\
          | balance | p50 | p99 | p99.9 |\n|---|--:|--:|--:|\n",
         SERVICE_MS * SLOWER
     );

@@ -15,7 +15,7 @@ pub(super) fn plan(bench: &mut Bench) {
 }
 
 pub(super) fn run(bench: &mut Bench) -> Result<String> {
-    let mut text = "## Goodput under overload\n".to_owned();
+    let mut text = String::new();
     for app in bench.apps.clone() {
         let limit = bench.limit(app)?;
         let mut table = Vec::new();
@@ -43,7 +43,7 @@ fn write_table(text: &mut String, app: App, limit: f64, multiples: &[f64], table
     let peak = table.iter().flat_map(|(_, row)| row).map(Stage::goodput).fold(0.0, f64::max);
     let _ = writeln!(
         text,
-        "\n{}: {limit:.0}/s in a closed loop, {peak:.0}/s at best in these runs (the peak). \
+        "{}: {limit:.0}/s in a closed loop, {peak:.0}/s at best in these runs (the peak). \
          Goodput per second and its share of the peak; p99 of good answers; share refused and p99 of refusals; share without an answer.\n",
         app.name()
     );
@@ -53,6 +53,7 @@ fn write_table(text: &mut String, app: App, limit: f64, multiples: &[f64], table
         let cells: Vec<String> = row.iter().map(|stage| cell(stage, peak)).collect();
         let _ = writeln!(text, "| {peer} | {} |", cells.join(" | "));
     }
+    text.push('\n');
 }
 
 fn cell(stage: &Stage, peak: f64) -> String {

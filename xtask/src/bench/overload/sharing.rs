@@ -23,8 +23,7 @@ pub(super) fn plan(bench: &mut Bench) {
 }
 
 pub(super) fn run(bench: &mut Bench) -> Result<String> {
-    let mut text = "## Priorities and tenants\n\n\
-        Overload of 3×, 70 % of it sheddable and 30 % critical; then two tenants, the second flooding at 10× of the limit. Behind plimsoll.\n\n\
+    let mut text = "Overload of 3×, 70 % of it sheddable and 30 % critical; then two tenants, the second flooding at 10× of the limit. Behind plimsoll.\n\n\
         | app | whose requests | offered/s | answered well | p99 of those |\n|---|---|--:|--:|--:|\n"
         .to_owned();
     for app in bench.apps.clone() {

@@ -31,8 +31,7 @@ fn peers(bench: &Bench) -> Vec<Peer> {
 }
 
 pub(super) fn run(bench: &mut Bench) -> Result<String> {
-    let mut text = "## A step in load\n\n\
-        Goodput counted in tenths of a second by when requests were due. Back: from when on a whole second had at least 95 % of the limit.\n\n\
+    let mut text = "Goodput counted in tenths of a second by when requests were due. Back: from when on a whole second had at least 95 % of the limit.\n\n\
         | app | peer | step | back after | worst 0.5 s after the step | goodput 3 s to 6 s after |\n|---|---|---|--:|--:|--:|\n"
         .to_owned();
     for app in bench.apps.clone() {
