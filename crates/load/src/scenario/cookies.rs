@@ -64,7 +64,9 @@ mod tests {
 
     fn shown(fields: &[&str]) -> String {
         let mut jar = Jar::default();
-        fields.iter().for_each(|field| jar.store(field.as_bytes()));
+        for field in fields {
+            jar.store(field.as_bytes());
+        }
         let mut out = Vec::new();
         jar.write(&mut out);
         String::from_utf8(out).unwrap()

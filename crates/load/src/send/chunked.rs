@@ -65,13 +65,12 @@ impl Chunked {
                 self.line_bytes = 0;
             }
             (State::Size, b';') => self.state = State::Extension,
-            (State::Size, b'\r' | b' ' | b'\t') | (State::Extension, _) => {}
+            (State::Size, b'\r' | b' ' | b'\t') | (State::DataEnd, b'\r') | (State::Extension, _) => {}
             (State::Size, _) => {
                 let digit = (byte as char).to_digit(16).ok_or("a chunk's size is no number")?;
                 self.size = self.size.checked_mul(16).ok_or("a chunk is too large")? + u64::from(digit);
             }
             (State::DataEnd, b'\n') => *self = Self::default(),
-            (State::DataEnd, b'\r') => {}
             (State::DataEnd, _) => return Err("a chunk is longer than its size"),
             // An empty line ends the trailer; `line_bytes` counts this byte, too.
             (State::Trailer, b'\n') if self.line_bytes == 1 => return Ok(true),

@@ -59,7 +59,7 @@ impl Http1 {
             };
             match self.poll_receive(context, &mut answer, scratch, jar) {
                 Poll::Pending => write_failure.map_or(Poll::Pending, |error| Poll::Ready(Err(Failure::broken(error)))),
-                ready => ready,
+                ready @ Poll::Ready(_) => ready,
             }
         })
         .await;
