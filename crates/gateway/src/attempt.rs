@@ -42,7 +42,7 @@ pub(crate) struct Attempts<'a> {
     /// Where two attempts at a time are allowed.
     pub(crate) hedge: Option<&'a Hedge>,
     /// Attempts for this request, those made elsewhere included.
-    pub(crate) attempts_max: u32,
+    pub(crate) max: u32,
 }
 
 /// What one request has behind it.
@@ -51,7 +51,7 @@ struct Tries {
     /// The members asked so far.
     slots: Vec<u64>,
     /// The best answer so far, from an instance that could not.
-    declined: Option<Answered>,
+    declined: Option<Box<Answered>>,
     /// A place below the load line that was not used up.
     place: Option<admission::Permit>,
     total_ends: Option<Instant>,
@@ -59,6 +59,10 @@ struct Tries {
 
 impl Attempts<'_> {
     pub(crate) async fn run(&self, request: &mut Request, interim: &Interim, journey: &mut Journey) -> Result<Response, Refusal> {
+        if request.framing != Framing::None {
+            request.body.keep_for_replay(self.config.retry.replay_bytes_max);
+            self.receive_short_body(request, journey).await?;
+        }
         let circuit = Circuit::enter(self.upstream)?;
         let result = self.answer(request, interim, journey).await;
         circuit.ended(&result, journey.queued);
@@ -66,10 +70,6 @@ impl Attempts<'_> {
     }
 
     async fn answer(&self, request: &mut Request, interim: &Interim, journey: &mut Journey) -> Result<Response, Refusal> {
-        if request.framing != Framing::None {
-            request.body.keep_for_replay(self.config.retry.replay_bytes_max);
-            self.receive_short_body(request).await?;
-        }
         self.upstream.resilience.retries.request(now_ns());
         let hedge = self.hedge_of(request);
         let key = self.upstream.hash_key(request, journey.hop.client);
@@ -137,13 +137,18 @@ impl Attempts<'_> {
 
     /// A slow client must not hold a place while it sends: what is short is received before the request asks for one. A client that wants
     /// to be told to go on waits for the instance's word.
-    async fn receive_short_body(&self, request: &mut Request) -> Result<(), Refusal> {
+    async fn receive_short_body(&self, request: &mut Request, journey: &mut Journey) -> Result<(), Refusal> {
         let Framing::Length(length) = request.framing else { return Ok(()) };
         if length > self.config.retry.replay_bytes_max as u64 || request.headers.first_named("expect").is_some() {
             return Ok(());
         }
         let received = request.body.receive(length, self.config.timeouts.body_idle, request.deadline).await;
-        received.map_err(|failure| failure.refusal(false, self.config))
+        received.map_err(|failure| {
+            if matches!(failure, Failure::Client(BodyError::Gone)) {
+                journey.client_left();
+            }
+            failure.refusal(false, self.config)
+        })
     }
 
     /// The request may be made twice, and there is nothing of it to be sent twice.
@@ -187,7 +192,8 @@ impl Attempts<'_> {
                 tries.declined = Some(answered);
                 None
             }
-            Setback::Failed(Failed { failure, sent, body, place }) => {
+            Setback::Failed(failed) => {
+                let Failed { failure, sent, body, place } = *failed;
                 request.body = body;
                 tries.place = place;
                 if matches!(failure, Failure::Client(BodyError::Gone)) {
@@ -207,7 +213,7 @@ impl Attempts<'_> {
 
     /// Whether a further attempt is allowed; if so, it is paid for, and has been waited for.
     async fn may_go_on(&self, tries: &Tries, costs_nothing: bool, request: &Request, journey: &mut Journey) -> bool {
-        if journey.attempts >= self.attempts_max {
+        if journey.attempts >= self.max {
             return false;
         }
         let left =

@@ -28,6 +28,8 @@ pub(crate) struct Plan {
     pub(crate) config: Config,
     pub(crate) upstream: UpstreamConfig,
     pub(crate) routes: Vec<Route>,
+    /// Further upstreams, after the first.
+    pub(crate) others: Vec<(UpstreamConfig, Vec<Endpoint>)>,
 }
 
 impl Plan {
@@ -80,6 +82,7 @@ impl Plan {
                 breaker: Some(breaker::Config::default()),
             },
             routes: vec![Route::new(None, "/*", 0).unwrap()],
+            others: Vec::new(),
         }
     }
 }
@@ -109,7 +112,9 @@ impl Edge {
             let told: &Mutex<Vec<(String, bool)>> = &told;
             told.lock().unwrap().push((endpoint.id.to_string(), up));
         });
-        let gateway = Gateway::start(plan.config, vec![Source { config: plan.upstream, endpoints }], plan.routes, &on_health).unwrap();
+        let others = plan.others.into_iter().map(|(config, endpoints)| Source { config, endpoints: watch::channel(endpoints).1 });
+        let sources = std::iter::once(Source { config: plan.upstream, endpoints }).chain(others).collect();
+        let gateway = Gateway::start(plan.config, sources, plan.routes, &on_health).unwrap();
         Self { gateway, endpoints: publish, news }
     }
 

@@ -14,5 +14,6 @@ mod limits;
 mod malformed;
 mod origin;
 mod peer;
+mod resilience;
 mod streaming;
 mod upgrade;

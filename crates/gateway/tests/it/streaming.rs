@@ -325,7 +325,7 @@ async fn a_client_that_leaves_takes_its_work_with_it() {
             let edge = Edge::before(&[&origin]).await;
             let mut client = edge.connect().await;
             match moment {
-                Moment::Uploading => client.send("PUT /x HTTP/1.1\r\nhost: a\r\ncontent-length: 10\r\n\r\nhalf").await,
+                Moment::Uploading => client.send("PUT /x HTTP/1.1\r\nhost: a\r\ncontent-length: 100000\r\n\r\nhalf").await,
                 _ => client.send(get("/x")).await,
             }
             until("the instance to work", || origin.request_count() == 1).await;
