@@ -4,6 +4,7 @@
 #![allow(clippy::doc_markdown, reason = "doc comments are the text of --help, where backticks are noise")]
 
 mod flags;
+mod load;
 
 use std::ffi::OsString;
 use std::path::PathBuf;
@@ -11,6 +12,7 @@ use std::path::PathBuf;
 use clap::{Parser, Subcommand, ValueEnum};
 
 pub use flags::SettingFlags;
+pub use load::{CompareArgs, LoadArgs, LoadVerb, MeasureArgs};
 
 #[derive(Debug, Parser)]
 #[command(
@@ -22,6 +24,7 @@ pub use flags::SettingFlags;
   plimsoll run -- uvicorn app:app               the same for your own server
   plimsoll run --instances 4 -- node server.js
   plimsoll gateway --config plimsoll.toml       only the edge, in front of servers you run
+  plimsoll load URL --find-limit                how much a server can take
   plimsoll status                               how the fleet is doing
 
 Without a verb it is `up`. Each flag has a variable: --admin-port is PLIMSOLL_ADMIN_PORT.",
@@ -78,6 +81,19 @@ The servers are in plimsoll.toml:
 
 Configured by its environment alone, as an instance is: PORT, PLIMSOLL_INSTANCE, PLIMSOLL__STATE__URL, PLIMSOLL__SERVICE__SESSION_KEYS.")]
     Serve,
+    /// Measure how much load a server can take
+    #[command(
+        override_usage = "plimsoll load [OPTIONS] URL\n       plimsoll load compare [OPTIONS] BEFORE AFTER",
+        after_help = "Examples:
+  plimsoll load http://localhost:8080/feed --rate 200 --duration 1m
+  plimsoll load http://localhost:8080/feed --steps 100,200,400 --html load.html
+  plimsoll load http://localhost:8080/feed --rate 100 --slo 'p99<200ms,errors<1%'
+  plimsoll load http://localhost:8080/feed --find-limit
+  plimsoll load http://localhost:8080/feed --with-and-without --svg limit.svg
+
+Exit codes: 0 done, 1 it did not work, 2 asked wrongly, 3 the promise was missed."
+    )]
+    Load(Box<LoadArgs>),
     /// Show how the running fleet is doing
     #[command(after_help = "Examples:
   plimsoll status

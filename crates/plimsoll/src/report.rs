@@ -10,6 +10,8 @@ enum Kind {
     Failed,
     /// Exit code 2: it was asked wrongly.
     Asked,
+    /// Exit code 3: it worked, and what it found is not good enough.
+    Missed,
 }
 
 /// The end of a verb that did not do what it was asked.
@@ -31,6 +33,11 @@ impl Failure {
     /// It was asked wrongly: another command line or file would do.
     pub fn asked(message: impl Display + fmt::Debug + Send + Sync + 'static) -> Self {
         Self { kind: Kind::Asked, error: anyhow::Error::msg(message), details: String::new(), hint: None }
+    }
+
+    /// It worked, and what it found is not good enough: for a script to end on.
+    pub fn missed(message: impl Display + fmt::Debug + Send + Sync + 'static) -> Self {
+        Self { kind: Kind::Missed, ..Self::asked(message) }
     }
 
     /// What to do about it: one sentence, or a command to paste.
@@ -57,6 +64,7 @@ impl Failure {
         match self.kind {
             Kind::Failed => ExitCode::from(1),
             Kind::Asked => ExitCode::from(2),
+            Kind::Missed => ExitCode::from(3),
         }
     }
 }
@@ -97,6 +105,7 @@ mod tests {
     #[test]
     fn exit_codes_say_whose_turn_it_is() {
         assert_eq!(Failure::asked("which?").exit_code(), ExitCode::from(2));
+        assert_eq!(Failure::missed("too slow").exit_code(), ExitCode::from(3));
         assert_eq!(Failure::failed(anyhow::anyhow!("broke")).exit_code(), ExitCode::from(1));
     }
 }

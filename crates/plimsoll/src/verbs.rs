@@ -4,6 +4,7 @@
 mod check;
 mod explain;
 mod gateway;
+mod load;
 mod run;
 mod serve;
 mod status;
@@ -25,6 +26,7 @@ pub fn dispatch(cli: Cli, environment: &Environment) -> Result<(), Failure> {
             run::run(&args, &settings(&flags)?, environment)
         }
         Verb::Gateway(args) => gateway::run(&settings(&args.settings.0)?, environment),
+        Verb::Load(args) => load::run(&args, environment),
         Verb::Serve => serve::run(&settings(&Flags::default())?, environment),
         Verb::Status(args) => status::run(&args, &settings(&flags_of_status(&args))?),
         Verb::Check(args) => check::run(&args, environment),
