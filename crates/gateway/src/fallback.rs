@@ -59,8 +59,8 @@ pub(crate) async fn instead(
         }
         Fallback::Upstream(position) => {
             let upstream = &worker.upstreams[*position];
-            let attempts_max = journey.attempts + 1;
-            let attempts = Attempts { config: &worker.config, upstream, pool: &worker.pool, ask, hedge: None, attempts_max };
+            let max = journey.attempts + 1;
+            let attempts = Attempts { config: &worker.config, upstream, pool: &worker.pool, ask, hedge: None, max };
             // Boxed because it is rare: the futures of requests that are answered stay small.
             match Box::pin(attempts.run(request, interim, journey)).await {
                 Ok(mut response) => {

@@ -80,8 +80,8 @@ async fn steps(worker: &Worker, request: &mut Request, interim: &Interim, journe
     request.deadline = deadline::earliest(journey.started(), allowed, route.policies.deadline);
     let upstream = &worker.upstreams[route.upstream];
     let ask = route.policies.needs_place.then(|| ask(upstream, route, request, journey));
-    let (hedge, attempts_max) = (route.hedge.as_deref(), worker.config.retry.attempts_max);
-    let attempts = Attempts { config: &worker.config, upstream, pool: &worker.pool, ask, hedge, attempts_max };
+    let (hedge, max) = (route.hedge.as_deref(), worker.config.retry.attempts_max);
+    let attempts = Attempts { config: &worker.config, upstream, pool: &worker.pool, ask, hedge, max };
     let result = attempts.run(request, interim, journey).await;
     fallback::instead(worker, route, ask, result, request, interim, journey).await
 }

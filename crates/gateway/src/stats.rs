@@ -73,6 +73,10 @@ impl EdgeStats {
             responses_total: self.responses.totals(),
             latency: self.latency.counts(),
             retries_total: self.retries.load(Relaxed),
+            retries_denied_total: self.retries_denied.load(Relaxed),
+            hedges_total: self.hedges.load(Relaxed),
+            hedges_won_total: self.hedges_won.load(Relaxed),
+            fallbacks_total: self.fallbacks.load(Relaxed),
             client_gone_total: self.client_gone.load(Relaxed),
             refusals_total: refusals.filter(|(_, count)| *count > 0).collect(),
         }

@@ -1,5 +1,7 @@
 //! From settings to the gateway's own configuration.
 
+mod fallback;
+
 use std::net::{SocketAddr, ToSocketAddrs};
 use std::sync::Arc;
 use std::thread;
@@ -10,7 +12,7 @@ use plimsoll_gateway::route::{Policies, Route};
 use plimsoll_gateway::sender::Sender;
 use plimsoll_gateway::{Address, Endpoint, Gateway, OnHealth, Source, balance, outlier};
 use plimsoll_policy::forwarded::TrustedProxies;
-use plimsoll_policy::{admission, backoff, breaker, budget};
+use plimsoll_policy::{admission, backoff, breaker, budget, hedge};
 
 use crate::config::{self, Limit, ServerAddress, Settings};
 use crate::listening;
@@ -47,8 +49,8 @@ fn gateway(settings: &Settings) -> plimsoll_gateway::Config {
         retry: Retry {
             attempts_max: retry.attempts_max,
             replay_bytes_max: retry.replay_bytes_max as usize,
-            backoff: backoff::Config::default(),
-            on_status: vec![502, 503, 504],
+            backoff: backoff::Config { base: retry.backoff_base, max: retry.backoff_max },
+            on_status: retry.on_status.clone(),
         },
         access_log: match settings.log.access {
             config::AccessLog::Errors => AccessLog::Errors,
@@ -70,7 +72,7 @@ pub fn listed(settings: &Settings, listed: &config::Upstream) -> UpstreamConfig 
 }
 
 fn upstream(settings: &Settings, name: &str, balance: config::Balance, health_path: &str) -> UpstreamConfig {
-    let config::Gateway { health, ejection, admission, .. } = &settings.gateway;
+    let config::Gateway { health, ejection, admission, retry, breaker, .. } = &settings.gateway;
     UpstreamConfig {
         name: name.to_owned(),
         balance: match balance {
@@ -91,13 +93,23 @@ fn upstream(settings: &Settings, name: &str, balance: config::Balance, health_pa
         },
         ejection: outlier::Config {
             failures: ejection.failures,
+            failure_share: ejection.failure_share as f32,
+            slow_after: Some(ejection.slow_after),
             ejection_base: ejection.base,
             ejection_max: ejection.max,
             panic_threshold: ejection.panic_threshold as f32,
             ..outlier::Config::default()
         },
-        retry_budget: budget::Config::default(),
-        breaker: Some(breaker::Config::default()),
+        retry_budget: budget::Config { share: retry.budget as f32, ..budget::Config::RETRY },
+        breaker: (breaker.mode == config::Switch::On).then(|| breaker::Config {
+            failure_share: breaker.failure_share as f32,
+            slow_after: Some(breaker.slow_after),
+            slow_share: breaker.slow_share as f32,
+            calls_min: breaker.requests_min,
+            open_base: breaker.open_base,
+            open_max: breaker.open_max,
+            ..breaker::Config::default()
+        }),
     }
 }
 
@@ -133,7 +145,7 @@ pub fn start(settings: &Settings, sources: Vec<Source>, routes: Vec<Route>, on_h
 /// The routes to the fleet that this process runs: those of the file that name no upstream, and everything else.
 pub fn fleet_routes(settings: &Settings) -> Result<Vec<Route>, Failure> {
     let own = settings.routes.iter().filter(|route| route.upstream.is_none());
-    let mut routes = own.map(|route| to_route(route, 0)).collect::<Result<Vec<_>, _>>()?;
+    let mut routes = own.map(|route| to_route(settings, route, 0, |_| None)).collect::<Result<Vec<_>, _>>()?;
     if !settings.routes.iter().any(|route| route.upstream.is_none() && route.host.is_none() && route.pattern.is_everything()) {
         routes.push(Route::new(None, "/*", 0).context("the pattern of everything is valid")?);
     }
@@ -148,18 +160,25 @@ pub fn routes(settings: &Settings) -> Result<Vec<Route>, Failure> {
             Some(name) => position(name).ok_or_else(|| anyhow!("no upstream is called `{name}`"))?,
             None => 0,
         };
-        to_route(route, upstream)
+        to_route(settings, route, upstream, position)
     };
     settings.routes.iter().map(route).collect()
 }
 
-fn to_route(route: &config::Route, upstream: usize) -> Result<Route, Failure> {
+fn to_route(
+    settings: &Settings,
+    route: &config::Route,
+    upstream: usize,
+    position: impl Fn(&str) -> Option<usize>,
+) -> Result<Route, Failure> {
+    let hedge = &settings.gateway.hedge;
+    let hedge = hedge::Config { share: hedge.share as f32, quantile: hedge.quantile as f32, delay_min: hedge.delay_min };
     let policies = Policies {
         priority: route.priority.unwrap_or_default(),
         deadline: route.deadline,
         needs_place: route.admission != Some(config::Switch::Off),
-        hedge: None,
-        fallback: None,
+        hedge: (route.hedge == Some(config::Switch::On)).then_some(hedge),
+        fallback: fallback::of(route, position)?,
     };
     Ok(Route::new(route.host.as_deref(), &route.pattern.to_string(), upstream)?.with(policies))
 }

@@ -48,6 +48,10 @@ fn edge(text: &mut Text, snapshot: &Snapshot) {
     }
     text.family(&family::DURATION).histogram(&[], &edge.latency);
     text.family(&family::RETRIES).sample(&[], edge.retries_total);
+    text.family(&family::RETRIES_DENIED).sample(&[], edge.retries_denied_total);
+    text.family(&family::HEDGES).sample(&[], edge.hedges_total);
+    text.family(&family::HEDGES_WON).sample(&[], edge.hedges_won_total);
+    text.family(&family::FALLBACKS).sample(&[], edge.fallbacks_total);
     text.family(&family::CLIENT_GONE).sample(&[], edge.client_gone_total);
     let mut refusals = text.family(&family::REFUSALS);
     for (reason, count) in &edge.refusals_total {

@@ -32,6 +32,14 @@ pub struct EdgeSnapshot {
     pub latency: HistogramCounts,
     /// Attempts beyond the first.
     pub retries_total: u64,
+    /// Attempts that would have been safe and in time, but not within the retry budget.
+    pub retries_denied_total: u64,
+    /// Second attempts beside a slow first one.
+    pub hedges_total: u64,
+    /// Those of them that answered first.
+    pub hedges_won_total: u64,
+    /// Requests without a real answer that got a route's fallback.
+    pub fallbacks_total: u64,
     /// Clients that left before their answer was complete.
     pub client_gone_total: u64,
     /// Refusals by reason; the names are `policy::Reason` slugs.

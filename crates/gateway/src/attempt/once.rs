@@ -23,9 +23,15 @@ pub(super) struct Answered {
 
 /// Why an attempt is not the last one.
 pub(super) enum Setback {
-    Failed(Failed),
+    Failed(Box<Failed>),
     /// The instance said that it could not, and another may. The answer is whole: it is what the client gets if nobody does better.
-    Declined(Answered, RequestBody),
+    Declined(Box<Answered>, RequestBody),
+}
+
+impl From<Failed> for Setback {
+    fn from(failed: Failed) -> Self {
+        Self::Failed(Box::new(failed))
+    }
 }
 
 /// What all attempts of one request share.
@@ -46,8 +52,8 @@ impl Once<'_> {
 
     async fn answer(self, body: RequestBody, permit: Permit, total_ends: &mut Option<Instant>) -> Result<Answered, Setback> {
         let request = self.terms.request;
-        let failed = |exchange: Exchange, failure| Err(Setback::Failed(exchange.failed(failure)));
-        let mut exchange = Exchange::begin(self.terms, body, permit).await.map_err(Setback::Failed)?;
+        let failed = |exchange: Exchange, failure| Err(Setback::from(exchange.failed(failure)));
+        let mut exchange = Exchange::begin(self.terms, body, permit).await.map_err(Setback::from)?;
         for _ in 0..=INTERIM_MAX {
             let said = exchange.head().await;
             *total_ends = exchange.total_ends();
@@ -69,7 +75,7 @@ impl Once<'_> {
             let held = match head.framing {
                 Framing::Length(1..=HELD_BYTES_MAX) if request.is_idempotent() => match exchange.short_body().await {
                     Ok(body) => Some(ResponseBody::Full(body)),
-                    Err(_) => return Err(Setback::Failed(exchange.broken_off())),
+                    Err(_) => return Err(exchange.broken_off().into()),
                 },
                 Framing::None if head.status != StatusCode::SWITCHING_PROTOCOLS => Some(ResponseBody::Empty),
                 _ => None,
@@ -77,7 +83,7 @@ impl Once<'_> {
             let declines = request.is_idempotent() && self.config.retry.on_status.contains(&head.status.as_u16());
             return match held {
                 Some(body) if declines => {
-                    Err(Setback::Declined(Answered { response: Response { head, body }, bytes_in }, exchange.into_body()))
+                    Err(Setback::Declined(Box::new(Answered { response: Response { head, body }, bytes_in }), exchange.into_body()))
                 }
                 Some(body) => Ok(Answered { response: Response { head, body }, bytes_in }),
                 None => {

@@ -4,7 +4,6 @@
 use std::future::Future;
 use std::pin::pin;
 use std::sync::Arc;
-use std::time::Duration;
 
 use plimsoll_policy::hedge::Hedge;
 use tokio::select;
@@ -41,34 +40,48 @@ pub(super) struct Race<'a> {
 
 impl Race<'_> {
     pub(super) async fn run(&self, body: RequestBody, permit: Permit) -> Ended {
-        let instance = Arc::clone(&permit.member().endpoint.id);
-        let began = Instant::now();
-        let mut first = pin!(self.once.run(body, permit));
-        let alone = |(result, total_ends)| Ended { result, total_ends, instance: Arc::clone(&instance), hedged: None };
-        let Some(hedge) = self.hedge else { return alone(first.await) };
-        let delay = hedge.delay();
-        select! {
-            biased;
-            outcome = &mut first => {
-                measure(hedge, &outcome, began.elapsed());
-                return alone(outcome);
-            }
-            () = sleep(delay.unwrap_or(Duration::MAX)), if delay.is_some() => {}
+        match self.hedge {
+            None => self.alone(body, permit).await,
+            // Boxed, and so is the second attempt: what is raced is rare, and futures of other requests stay small.
+            Some(hedge) => Box::pin(self.raced(hedge, body, permit)).await,
         }
-        let Some(second) = self.second(hedge) else {
-            let outcome = first.await;
-            measure(hedge, &outcome, began.elapsed());
-            return alone(outcome);
+    }
+
+    async fn alone(&self, body: RequestBody, permit: Permit) -> Ended {
+        let instance = Arc::clone(&permit.member().endpoint.id);
+        let (result, total_ends) = self.once.run(body, permit).await;
+        Ended { result, total_ends, instance, hedged: None }
+    }
+
+    async fn raced(&self, hedge: &Hedge, body: RequestBody, permit: Permit) -> Ended {
+        let began = Instant::now();
+        let instance = Arc::clone(&permit.member().endpoint.id);
+        let delay = hedge.delay();
+        let mut first = pin!(self.once.run(body, permit));
+        let early = select! {
+            biased;
+            outcome = &mut first => Some(outcome),
+            () = sleep(delay.unwrap_or_default()), if delay.is_some() => None,
         };
-        let (second_slot, second_instance) = (second.member().slot, Arc::clone(&second.member().endpoint.id));
+        let second = if early.is_none() { self.second(hedge) } else { None };
+        let Some(second) = second else {
+            let (result, total_ends) = match early {
+                Some(outcome) => outcome,
+                None => first.await,
+            };
+            if result.is_ok() {
+                hedge.answered(began.elapsed(), now_ns());
+            }
+            return Ended { result, total_ends, instance, hedged: None };
+        };
+        let (slot, second_instance) = (second.member().slot, Arc::clone(&second.member().endpoint.id));
         // The first one's early hints reach the client; the same again would be of no use.
         let nowhere = Interim::Nowhere;
         let beside = Once { interim: &nowhere, ..self.once };
-        let (outcome, second_won) = better(first, beside.run(RequestBody::empty(), second)).await;
+        let ((result, total_ends), second_won) = better(first, Box::pin(beside.run(RequestBody::empty(), second))).await;
         // Had it not been for the second, the first would have taken at least as long.
         hedge.answered(began.elapsed(), now_ns());
-        let (result, total_ends) = outcome;
-        Ended { result, total_ends, instance: if second_won { second_instance } else { instance }, hedged: Some((second_slot, second_won)) }
+        Ended { result, total_ends, instance: if second_won { second_instance } else { instance }, hedged: Some((slot, second_won)) }
     }
 
     /// A place for a second attempt: where one is free, and the budget allows it.
@@ -81,12 +94,6 @@ impl Race<'_> {
             hedge.not_started(now_ns());
         }
         second
-    }
-}
-
-fn measure(hedge: &Hedge, outcome: &Outcome, took: Duration) {
-    if outcome.0.is_ok() {
-        hedge.answered(took, now_ns());
     }
 }
 

@@ -112,6 +112,15 @@ impl Rules<'_> {
             self.blame(Severity::Error, &[wait, &total], message, "make queue_wait_max a small part of total");
         }
         let ejection = &self.draft.settings.gateway.ejection;
+        let (retry, breaker) = (&self.draft.settings.gateway.retry, &self.draft.settings.gateway.breaker);
+        if retry.backoff_base > retry.backoff_max {
+            let paths = ["gateway.retry.backoff_base", "gateway.retry.backoff_max"];
+            self.blame(Severity::Error, &paths, "gateway.retry.backoff_base is longer than backoff_max", "make base the shorter one");
+        }
+        if breaker.open_base > breaker.open_max {
+            let paths = ["gateway.breaker.open_base", "gateway.breaker.open_max"];
+            self.blame(Severity::Error, &paths, "gateway.breaker.open_base is longer than open_max", "make base the shorter one");
+        }
         if ejection.base > ejection.max {
             let message = "gateway.ejection.base is longer than max: the first ejection would outlast the longest";
             self.blame(Severity::Error, &["gateway.ejection.base", "gateway.ejection.max"], message, "make base the shorter one");
@@ -229,6 +238,7 @@ impl Rules<'_> {
                 }
                 None => {}
             }
+            self.fallback(entry, &names, all_named);
             let Some(place) = entry.field("match").filter(|_| !entry.faulty) else { continue };
             let key = (entry.value.host.clone(), entry.value.pattern.clone());
             if let Some(line) = lines.get(&key) {
@@ -246,13 +256,38 @@ impl Rules<'_> {
         }
         let unused = |entry: &&Entry<_>| {
             let upstream: &Upstream = &entry.value;
-            let leads_here = |route: &Entry<Route>| route.value.upstream.as_ref().is_none_or(|name| *name == upstream.name);
+            let leads_here = |route: &Entry<Route>| {
+                let Route { upstream: first, fallback_upstream: second, .. } = &route.value;
+                first.as_ref().is_none_or(|name| *name == upstream.name) || second.as_ref() == Some(&upstream.name)
+            };
             entry.field("name").is_some() && !self.draft.routes.iter().any(leads_here)
         };
         for entry in self.draft.upstreams.iter().filter(unused).collect::<Vec<_>>() {
             let message = format!("no route leads to upstream `{}`", entry.value.name);
             let hint = format!("add [[route]] with match = \"/*\" and upstream = \"{}\"", entry.value.name);
             self.at(Severity::Warning, entry.field("name").cloned(), message, hint);
+        }
+    }
+
+    fn fallback(&mut self, entry: &Entry<Route>, names: &[&str], all_named: bool) {
+        let route = &entry.value;
+        if let Some(name) = &route.fallback_upstream {
+            let place = entry.field("fallback_upstream");
+            if route.upstream.as_ref() == Some(name) {
+                let hint = "name another upstream, or leave it out: instances of the same one are tried anyway";
+                self.at(Severity::Error, place.cloned(), "a route cannot fall back to its own upstream", hint);
+            }
+            self.target(place, name, names, all_named);
+        }
+        let one_of = ["fallback_upstream", "fallback_file", "fallback_body"];
+        let given: Vec<_> = one_of.into_iter().filter(|field| entry.field(field).is_some()).collect();
+        if let [first, second, ..] = given[..] {
+            let message = format!("a route has one fallback: {first} and {second} exclude each other");
+            self.at(Severity::Error, entry.field(second).cloned(), message, "remove one of them");
+        }
+        if route.fallback_status.is_some_and(|status| (201..400).contains(&status)) {
+            let place = entry.field("fallback_status").cloned();
+            self.at(Severity::Error, place, "a fallback is a whole answer: this status is not", "write 200, or one from 400 to 599");
         }
     }
 

@@ -1,12 +1,14 @@
 //! `[[route]]`: which upstream serves which requests.
 
 use std::fmt;
+use std::path::PathBuf;
 use std::time::Duration;
 
+use plimsoll_policy::fallback::BODY_BYTES_MAX;
 use plimsoll_policy::priority::Priority;
 
 use super::raw::{Raw, Read};
-use super::shape::{Choice, HOUR, HostName, MS, Maybe, Name, Named, Shape, Time, UrlPath, choice};
+use super::shape::{Choice, Directory, HOUR, HostName, MS, Maybe, Name, Named, Shape, Text, Time, UrlPath, Whole, choice};
 use super::table::table;
 
 table! {
@@ -26,6 +28,18 @@ table! {
         deadline: Option<Duration> = None, Maybe(Time(MS..=HOUR));
         /// Whether its requests need a place below the load line. `off` is for requests that do no work while they are open, such as long polls.
         admission: Option<Switch> = None, Maybe(Choice::<Switch>::new());
+        /// Whether a second instance may be asked while the first one is slow to answer. Only for requests that may be made twice.
+        hedge: Option<Switch> = None, Maybe(Choice::<Switch>::new());
+        /// Upstream that is asked, once, when no real answer can be had from the first.
+        fallback_upstream: Option<String> = None, Maybe(Name);
+        /// What is answered when no real answer can be had. With a status of 200 it stands in for data, so only GET and HEAD get it.
+        fallback_body: Option<String> = None, Maybe(Text { length_max: BODY_BYTES_MAX });
+        /// The same from a file, which is read at the start.
+        fallback_file: Option<PathBuf> = None, Maybe(Directory);
+        /// Status of that answer: 200, or 400 to 599. Left out, it is 503.
+        fallback_status: Option<u16> = None, Maybe(Whole(200..=599));
+        /// Content type of that answer. Left out, it is told from the file's name, or `text/plain`.
+        fallback_type: Option<String> = None, Maybe(Text { length_max: 256 });
     }
 }
 

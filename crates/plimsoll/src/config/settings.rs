@@ -9,7 +9,7 @@ use std::time::Duration;
 
 use ipnet::IpNet;
 
-use super::route::Route;
+use super::route::{Route, Switch};
 use super::shape::{
     Address, Choice, DAY, Directory, HOUR, HashKey, HashOn, HostName, KIB, Limit, LimitUpTo, List, MIB, MINUTE, MS, Network, SECOND,
     Secret, SecretText, Share, Size, StateUrl, TIB, Time, UrlPath, Whole, choice,
@@ -25,6 +25,8 @@ pub const TABLES: &[Table<Settings>] = &[
     Limits::TABLE,
     Admission::TABLE,
     Retry::TABLE,
+    Breaker::TABLE,
+    Hedge::TABLE,
     Health::TABLE,
     Ejection::TABLE,
     Admin::TABLE,
@@ -76,7 +78,7 @@ table! {
         /// What `consistent_hash` looks at: the client's address, a header or a cookie.
         hash_on: HashOn = HashOn::ClientIp, HashKey;
     }
-    parts { timeouts: Timeouts, limits: Limits, admission: Admission, retry: Retry, health: Health, ejection: Ejection, }
+    parts { timeouts: Timeouts, limits: Limits, admission: Admission, retry: Retry, breaker: Breaker, hedge: Hedge, health: Health, ejection: Ejection, }
 }
 
 table! {
@@ -147,6 +149,52 @@ table! {
         /// How much of a request body is kept to be sent again. A request with a larger body gets one attempt once the body has begun to
         /// move.
         replay_bytes_max: u64 = 64 * KIB, Size(0..=64 * MIB);
+        /// Attempts after failed ones, as a share of an upstream's requests. Beyond it a failed request is answered as it is, so that
+        /// trouble is not multiplied. A reserve of a hundred attempts, which comes back at one a second, is on top.
+        budget: f64 = 0.1, Share;
+        /// Longest wait before the second attempt; each further one may be twice as long. The wait is random, and there is none when nothing
+        /// was sent.
+        backoff_base: Duration = 25 * MS, Time(MS..=MINUTE);
+        /// Longest wait before any attempt.
+        backoff_max: Duration = SECOND, Time(MS..=MINUTE);
+        /// Answers with these statuses to idempotent requests say that the instance could not: another one is asked, if there is one. An
+        /// empty list passes them on.
+        on_status: Vec<u16> = vec![502, 503, 504], List(Whole(500..=599));
+    }
+}
+
+table! {
+    /// The breaker before each upstream: when for longer than a restart takes its requests get no answer, or 502, 503 and 504, further ones
+    /// are refused at once, until a few have shown that it is well again.
+    struct Breaker at [Settings.gateway.breaker] {
+        /// Whether there is one.
+        mode: Switch = Switch::On, Choice::<Switch>::new();
+        /// Share of the requests of ten seconds that must fail, in both halves of that time.
+        failure_share: f64 = 0.5, Share;
+        /// An answer that takes longer than this is slow. Nothing is that slow by default.
+        slow_after: Duration = HOUR, Time(WAIT);
+        /// Share of the requests of ten seconds that must be slow.
+        slow_share: f64 = 0.5, Share;
+        /// Fewer requests in ten seconds prove nothing.
+        requests_min: u32 = 20, Whole(2..=100_000);
+        /// How long it refuses at first. Each further time is twice as long.
+        open_base: Duration = SECOND, Time(MS..=HOUR);
+        /// How long it refuses at most before it lets a few requests through.
+        open_max: Duration = 5 * SECOND, Time(MS..=HOUR);
+    }
+}
+
+table! {
+    /// Hedging, for routes with `hedge = "on"`: when most answers would have come, a second instance is asked too, and whoever answers first
+    /// is passed on. Only for idempotent requests without a body.
+    struct Hedge at [Settings.gateway.hedge] {
+        /// Second attempts, as a share of the requests.
+        share: f64 = 0.02, Share;
+        /// Share of recent answers that would have come when a second attempt is made, at the earliest; never earlier than the share above
+        /// allows.
+        quantile: f64 = 0.95, Share;
+        /// Shortest wait for the first answer.
+        delay_min: Duration = MS, Time(MS..=MINUTE);
     }
 }
 
@@ -171,6 +219,11 @@ table! {
     struct Ejection at [Settings.gateway.ejection] {
         /// Attempts that fail in a row before an instance is ejected.
         failures: u8 = 5, Whole(1..=u8::MAX);
+        /// Share of the attempts of ten seconds that eject it, however they lie.
+        failure_share: f64 = 0.5, Share;
+        /// An answer that takes longer than this is slow; an instance of which half the answers are slow is ejected too. Nothing is that
+        /// slow by default.
+        slow_after: Duration = HOUR, Time(WAIT);
         /// How long the first ejection lasts. Each further one lasts twice as long as the one before.
         base: Duration = 500 * MS, Time(WAIT);
         /// How long an ejection may last.

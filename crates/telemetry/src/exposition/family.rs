@@ -85,6 +85,10 @@ families! {
     REQUESTS = Counter "plimsoll_http_requests_total" ["code_class"] "Answers sent to clients, whoever made them.";
     DURATION = Histogram "plimsoll_http_request_duration_seconds" [] "From the request's head to the head of its answer.";
     RETRIES = Counter "plimsoll_http_retries_total" [] "Attempts beyond the first.";
+    RETRIES_DENIED = Counter "plimsoll_http_retries_denied_total" [] "Attempts that were safe and in time, but not within the retry budget.";
+    HEDGES = Counter "plimsoll_http_hedges_total" [] "Second attempts beside a slow first one.";
+    HEDGES_WON = Counter "plimsoll_http_hedges_won_total" [] "Those of them that answered first.";
+    FALLBACKS = Counter "plimsoll_http_fallbacks_total" [] "Requests without a real answer that got their route's fallback.";
     CLIENT_GONE = Counter "plimsoll_http_client_gone_total" [] "Clients that left before their answer was complete.";
     REFUSALS = Counter "plimsoll_http_refusals_total" ["reason"] "Requests turned away; the reason is the last part of the problem type.";
     LIMIT = Gauge "plimsoll_admission_limit" ["upstream"] "The load line: requests that all instances together may work on at once.";

@@ -5,6 +5,31 @@ use std::path::PathBuf;
 use super::{Shape, quote};
 use crate::config::raw::{Raw, Read};
 
+/// Anything that is not too long.
+pub struct Text {
+    pub length_max: usize,
+}
+
+impl Shape for Text {
+    type Value = String;
+
+    fn read(&self, raw: &Raw<'_>) -> Read<String> {
+        let text = raw.string("a string")?;
+        if text.len() > self.length_max {
+            return Err(raw.fault(format!("{} bytes are too many", text.len()), format!("write {}", self.accepts())));
+        }
+        Ok(text.to_owned())
+    }
+
+    fn print(&self, value: &String) -> String {
+        quote(value)
+    }
+
+    fn accepts(&self) -> String {
+        format!("a string of up to {} bytes", self.length_max)
+    }
+}
+
 /// A directory that is made if it is missing.
 pub struct Directory;
 
