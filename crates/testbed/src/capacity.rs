@@ -41,7 +41,7 @@ pub struct Config {
 
 impl Config {
     /// A server without faults.
-    pub fn healthy(concurrency: usize, service_time: Duration) -> Self {
+    pub const fn healthy(concurrency: usize, service_time: Duration) -> Self {
         Self { concurrency, service_time, stall_share: 0.0, stall_time: Duration::ZERO, broken: false }
     }
 

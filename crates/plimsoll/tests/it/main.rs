@@ -18,6 +18,7 @@ mod named_file;
 mod open_files;
 mod operators;
 mod origin;
+mod overload;
 mod processes;
 mod replaced_binary;
 mod servers;

@@ -17,6 +17,8 @@ pub(super) struct Load {
     pub path: &'static str,
     pub headers: Vec<String>,
     pub patience_seconds: u32,
+    /// Every peer gets the same arrivals; loads that run side by side do not.
+    pub seed: u64,
     pub pace: Pace,
 }
 
@@ -33,7 +35,7 @@ pub(super) struct Running(Option<Child>);
 
 impl Load {
     pub(super) fn open(port: u16, path: &'static str, stages: &[(f64, f64)]) -> Self {
-        Self { port, path, headers: Vec::new(), patience_seconds: PATIENCE_SECONDS, pace: Pace::Open(stages.to_vec()) }
+        Self { port, path, headers: Vec::new(), patience_seconds: PATIENCE_SECONDS, seed: 1, pace: Pace::Open(stages.to_vec()) }
     }
 
     pub(super) fn with_header(mut self, header: &str) -> Self {
@@ -62,8 +64,8 @@ impl Load {
     /// Begins, so that several can ask side by side.
     pub(super) fn start(&self) -> Result<Running> {
         let mut command = Command::new(peer::plimsoll());
-        command.args(["load", &format!("http://127.0.0.1:{}{}", self.port, self.path), "--json"]);
-        command.args(["--timeout", &format!("{}s", self.patience_seconds)]);
+        command.args(["load", &format!("http://127.0.0.1:{}{}", self.port, self.path), "--json", "-"]);
+        command.args(["--timeout", &format!("{}s", self.patience_seconds), "--seed", &self.seed.to_string()]);
         match &self.pace {
             Pace::Open(stages) => {
                 let stages: Vec<String> = stages.iter().map(|(rate, seconds)| format!("{rate:.2}:{seconds}s")).collect();

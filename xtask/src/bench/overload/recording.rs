@@ -1,12 +1,23 @@
-//! What `plimsoll load --json` writes down, as far as it matters here: format version 1 of `crates/load/src/record.rs`.
+//! What `plimsoll load --json` writes down, as far as it matters here: one recording, as in `crates/load/src/record.rs`.
 
-use anyhow::{Context, Result, ensure};
+use anyhow::{Context, Result, bail, ensure};
 use serde::Deserialize;
 
 const VERSION: u32 = 1;
 /// How finely the histogram's buckets cut each power of two of microseconds.
 const PARTS_LOG2: u32 = 7;
 const PARTS: u64 = 1 << PARTS_LOG2;
+
+/// What is written: one line per way to the server, one recording per load.
+#[derive(Deserialize)]
+struct Report {
+    lines: Vec<Line>,
+}
+
+#[derive(Deserialize)]
+struct Line {
+    recordings: Vec<Recording>,
+}
 
 /// A whole run.
 #[derive(Deserialize)]
@@ -54,7 +65,11 @@ struct Histogram {
 
 impl Recording {
     pub(super) fn read(json: &str) -> Result<Self> {
-        let recording: Self = serde_json::from_str(json).context("cannot read what `plimsoll load` wrote")?;
+        let report: Report = serde_json::from_str(json).context("cannot read what `plimsoll load` wrote")?;
+        let mut recordings = report.lines.into_iter().flat_map(|line| line.recordings);
+        let (Some(recording), None) = (recordings.next(), recordings.next()) else {
+            bail!("`plimsoll load` did not write exactly one recording");
+        };
         ensure!(recording.version == VERSION, "`plimsoll load` writes version {}, this reads {VERSION}", recording.version);
         Ok(recording)
     }
@@ -155,11 +170,11 @@ mod tests {
     use super::*;
 
     /// Two stages of a second: ten good answers in 100 µs; then one in about 10 ms, two refusals in 50 µs, one time-out.
-    const WRITTEN: &str = r#"{"version":1,"lasted":2.0,"generator":{"cpu":0.5,"saturated":false},"stages":[
+    const WRITTEN: &str = r#"{"format":1,"lines":[{"recordings":[{"version":1,"lasted":2.0,"generator":{"cpu":0.5,"saturated":false},"stages":[
         {"lasted":1.0,"totals":{"due":10,"good":10,"answered_by_class":[0,0,10,0,0,0],
             "good_latency":{"buckets":[[100,10]]},"poor_latency":{"buckets":[]}}},
         {"lasted":1.0,"totals":{"due":4,"good":1,"answered_by_class":[0,0,1,0,0,2],
-            "good_latency":{"buckets":[[924,1]]},"poor_latency":{"buckets":[[50,2],[1773,1]]}}}]}"#;
+            "good_latency":{"buckets":[[924,1]]},"poor_latency":{"buckets":[[50,2],[1773,1]]}}}]}]}]}"#;
 
     #[test]
     fn stages_alone_and_together() {

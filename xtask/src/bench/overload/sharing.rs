@@ -49,12 +49,12 @@ fn side_by_side<'a>(bench: &mut Bench, app: App, what: &str, limit: f64, classes
     let server = app.start(free_port()?, bench.database_for(app)?)?;
     let gateway = pool::start_gateway(&[server.port], "plimsoll-sharing.toml", &[])?;
     let total: f64 = classes.iter().map(|(_, multiple)| multiple).sum();
-    let start = |(header, multiple): &(&str, f64)| {
+    let start = |(seed, (header, multiple)): (u64, &(&str, f64))| {
         // Together half of the limit at first, each in proportion.
         let stages = [(limit * 0.5 * multiple / total, warm_up), (limit * multiple, settle), (limit * multiple, measure)];
-        Load::open(gateway.port, app.path(), &stages).with_header(header).start()
+        Load { seed, ..Load::open(gateway.port, app.path(), &stages).with_header(header) }.start()
     };
-    let running = classes.iter().map(start).collect::<Result<Vec<_>>>()?;
+    let running = (1..).zip(classes).map(start).collect::<Result<Vec<_>>>()?;
     let mut stages = Vec::new();
     for ((header, _), running) in classes.iter().zip(running) {
         let recording = running.finish()?;
