@@ -4,6 +4,7 @@
 
 mod fixture;
 mod http2;
+mod limit;
 mod open;
 mod scenario;
 mod server;
