@@ -4,6 +4,7 @@
 //! candidate, `processor` reads what it spent, `load` asks, `rounds` interleaves, `summary` condenses, `record` writes it all down.
 
 mod event_loop;
+mod generators;
 mod instructions;
 mod load;
 mod machine;
@@ -24,6 +25,8 @@ pub(crate) enum Workload {
     Proxy(Options),
     /// More load than an app can take, behind whom: goodput, refusals, fairness.
     Overload(overload::Options),
+    /// A 1 KiB GET asked by load generators: what a request costs the one who asks.
+    Load(Options),
     /// Answer 1 KiB to anything: the cheap origin behind every candidate.
     #[command(hide = true)]
     Origin { port: u16 },
@@ -55,6 +58,7 @@ pub(crate) fn run(workload: Workload) -> Result<()> {
     match workload {
         Workload::Proxy(options) => proxy::run(&options),
         Workload::Overload(options) => overload::run(&options),
+        Workload::Load(options) => generators::run(&options),
         Workload::Origin { port } => event_loop::serve_origin(port),
         Workload::Relay { port, origin } => event_loop::serve_relay(port, origin),
     }

@@ -42,7 +42,8 @@ pub(super) fn saturate(port: u16, seconds: u32) -> Result<Answered> {
     read_wrk(&printed)
 }
 
-fn read_wrk(printed: &str) -> Result<Answered> {
+/// Reads what wrk printed.
+pub(super) fn read_wrk(printed: &str) -> Result<Answered> {
     if let Some(errors) = printed.lines().find(|line| line.contains("Socket errors") || line.contains("Non-2xx")) {
         bail!("the load had errors: {}", errors.trim());
     }

@@ -36,6 +36,16 @@ pub(super) fn spent(process: u32) -> Result<Spent> {
     Ok(Spent { user_us: sum(|entry| entry.user_ticks), system_us: sum(|entry| entry.system_ticks) })
 }
 
+/// What children of this program, and theirs, have spent that have ended and were waited for.
+pub(super) fn spent_by_ended_children() -> Result<Spent> {
+    let stat = fs::read_to_string("/proc/self/stat").context("cannot read /proc/self/stat")?;
+    let after_name = stat.rsplit_once(')').context("/proc/self/stat is not as it should be")?.1;
+    let ticks: Vec<u64> = after_name.split_whitespace().skip(13).take(2).filter_map(|field| field.parse().ok()).collect();
+    let [user, system] = ticks[..] else { anyhow::bail!("/proc/self/stat is too short") };
+    let tick_us = 1_000_000 / rustix::param::clock_ticks_per_second();
+    Ok(Spent { user_us: user * tick_us, system_us: system * tick_us })
+}
+
 /// The ids of `process` and its descendants.
 pub(super) fn tree(process: u32) -> Result<Vec<u32>> {
     Ok(descendants(process)?.iter().map(|entry| entry.process).collect())
@@ -85,5 +95,14 @@ mod tests {
         drop(child.stdin.take());
         child.wait().unwrap();
         assert!(tree.contains(&child.id()) && tree.contains(&std::process::id()), "{tree:?}");
+    }
+
+    #[test]
+    fn what_a_child_spent_is_known_after_its_end() {
+        let before = spent_by_ended_children().unwrap();
+        let script = "i=0; while [ $i -lt 300000 ]; do i=$((i + 1)); done";
+        std::process::Command::new("sh").args(["-c", script]).status().unwrap();
+        let spent = spent_by_ended_children().unwrap() - before;
+        assert!(spent.user_us + spent.system_us >= 10_000, "{spent:?}");
     }
 }

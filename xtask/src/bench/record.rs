@@ -60,6 +60,8 @@ mod tests {
     #[test]
     fn the_page_has_a_place_for_every_workload() {
         let page = fs::read_to_string(workspace::root().join(PAGE)).unwrap();
-        assert!(between_markers(&page, "proxy", "").is_ok());
+        for workload in ["proxy", "load"] {
+            assert!(between_markers(&page, workload, "").is_ok(), "{workload}");
+        }
     }
 }

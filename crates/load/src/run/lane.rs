@@ -125,7 +125,8 @@ async fn carry_out(worker: &Worker, lane: &Lane, line: &mut Line, bytes: &mut Ve
         loop {
             let was_open = line.is_open();
             if !was_open {
-                *line = connect(worker).await?;
+                // Boxed: a handshake's state is many times that of a lane, and seldom needed.
+                *line = Box::pin(connect(worker)).await?;
             }
             if sent.is_none() {
                 let now = Instant::now();

@@ -289,9 +289,9 @@ impl Worker {
         self.queue.borrow_mut().pop_front()
     }
 
-    /// Notes when the request left, unless it had to wait for a connection.
+    /// Notes when the request left, unless it had to wait for a connection. In closed pace nothing is ever late.
     pub(super) fn note_late(&self, job: &Job, left: Instant) {
-        if !job.was_queued {
+        if !job.was_queued && !self.is_closed_pace() {
             self.recorder.borrow_mut().late(job, left);
         }
     }
