@@ -7,9 +7,10 @@
 //! One `Admission` stands before one pool of instances and is shared by all threads. While nobody waits a request costs a few atomics
 //! and two looks at the clock; the lock is taken only when somebody waits. There is no background task and no timer but the waiters' own.
 
-mod clock;
+pub(crate) mod clock;
 mod config;
 mod gate;
+pub mod layer;
 mod limiter;
 mod lingering;
 mod load_line;

@@ -6,7 +6,7 @@ use tokio::time::Instant;
 
 static EPOCH: LazyLock<Instant> = LazyLock::new(Instant::now);
 
-pub(super) fn now_ns() -> u64 {
+pub(crate) fn now_ns() -> u64 {
     EPOCH.elapsed().as_nanos() as u64
 }
 

@@ -30,7 +30,8 @@ impl Config {
 impl Default for Config {
     fn default() -> Self {
         Self {
-            queue_wait_max: Duration::from_millis(500),
+            // An application that stalls for half a second at four fifths of its capacity works off what gathered in little more than that.
+            queue_wait_max: Duration::from_millis(750),
             queue_wait_overloaded: Duration::from_millis(50),
             // As many as the edge has connections: in practice time bounds the queue, and this bounds the memory.
             waiters_max: 8_192,

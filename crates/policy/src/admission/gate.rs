@@ -9,8 +9,8 @@ use std::sync::atomic::{AtomicU64, AtomicUsize};
 use std::sync::{Mutex, MutexGuard, PoisonError};
 
 use super::config::Config;
-use super::lingering::{self, Lingering};
 use super::limiter::{Bounds, Limit, Limiter};
+use super::lingering::{self, Lingering};
 use super::load_line::{LoadLine, Refused};
 use super::meter::Meter;
 use super::queue::{self, Arrival, Cause, Denial, Next, Queue, Ticket};
@@ -242,7 +242,7 @@ impl<W, L: Limit> Gate<W, L> {
         self.meter.begin(now_ns + settle_ns, served_min);
         let is_raised = self.limit.swap(limit, SeqCst) < limit;
         drop(limiter);
-        self.lock_queue().set_drain(period.drain());
+        self.lock_queue().learn_drain(period.drain());
         if is_raised {
             self.hand_out(now_ns, deliver);
         }

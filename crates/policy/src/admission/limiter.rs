@@ -30,20 +30,29 @@ const LOSS_MAX: f64 = 0.1;
 const GAIN_MIN: f64 = 0.3;
 /// Throughput that grows like this with the limit comes from instances that are not busy: their latency is a reference.
 const GROWTH_FREE: f64 = 0.8;
+/// One strange period shall not make all others look useless.
+const DISPERSION_MAX: f64 = 25.0;
+/// A trial ends early when its result is this many standard errors away from the line.
+const CLEAR: f64 = 2.5;
 /// Trials by schedule. Up may be bold.
 const UP: f64 = 1.5;
 const DOWN: f64 = 0.8;
-/// While the descent goes well without a reference.
-const DOWN_FAST: f64 = 0.65;
+/// Without a reference there may be a long way to go, and a long step is easier to judge.
+const DOWN_BLIND: f64 = 0.65;
 /// Latency like this is flat: the instances are not busy at all, and the limit may make leaps.
 const FLAT: f64 = 1.25;
 const LEAP: f64 = 3.0;
 /// Steady periods between scheduled trials up, and down; doubled by each failure.
-const UP_EVERY: u32 = 8;
-const DOWN_EVERY: u32 = 12;
-const EVERY_MAX: u32 = 128;
+const UP_EVERY: u32 = 16;
+const DOWN_EVERY: u32 = 24;
+/// A trial up costs a little latency, one down may cost throughput.
+const UP_EVERY_MAX: u32 = 64;
+const DOWN_EVERY_MAX: u32 = 256;
 /// Beyond this change of throughput at an unchanged limit it is another load or another application.
-const DRIFT: f64 = 0.2;
+const DRIFT: f64 = 0.15;
+/// A reference that rests on less is not used; it is never so firm that it could not change within seconds.
+const REFERENCE_WEIGHT_MIN: f64 = 50.0;
+const REFERENCE_WEIGHT_MAX: f64 = 1_000.0;
 /// A reference older than this says little about today.
 const REFERENCE_AGE_NS: u64 = 600_000_000_000;
 
@@ -53,7 +62,7 @@ pub(super) struct Plan {
     pub limit: usize,
     /// Answers of requests that began under another limit are not to be counted: let so much time pass first.
     pub settle_ns: u64,
-    /// Answers needed for a judgement.
+    /// Answers for a first impression, with an error of an eighth.
     pub served_min: u64,
 }
 
@@ -71,15 +80,15 @@ struct Point {
     limit: f64,
     served: f64,
     seconds: f64,
-    /// Standard deviation of latency over its mean.
+    /// How uneven the work is: the standard error of the throughput is this over the root of the answers.
     variation: f64,
 }
 
 impl Point {
-    fn new(limit: f64, period: &Period) -> Self {
+    fn new(limit: f64, period: &Period, variation: f64) -> Self {
         // Half an answer rather than none: logarithms follow.
         let served = (period.served as f64).max(0.5);
-        Self { limit, served, seconds: period.elapsed_ns as f64 / 1e9, variation: period.variation() }
+        Self { limit, served, seconds: period.elapsed_ns as f64 / 1e9, variation }
     }
 
     fn throughput(&self) -> f64 {
@@ -89,6 +98,11 @@ impl Point {
     /// The relative standard error of the throughput.
     fn error(&self) -> f64 {
         self.variation / self.served.sqrt()
+    }
+
+    /// More would not make the judgement of such a step much surer, or would take too long.
+    fn is_enough_for(&self, step: f64) -> bool {
+        self.error() <= (0.1 * step.abs()).max(0.02) || self.seconds >= 3.0
     }
 
     /// Enough was seen to compare small steps with.
@@ -111,7 +125,11 @@ impl Point {
 #[derive(Clone, Copy, Debug)]
 struct Reference {
     latency_ns: f64,
+    /// Answers it rests on, those of uneven work counting less.
+    weight: f64,
     at_ns: u64,
+    /// A limit that it suggested was too low.
+    is_doubted: bool,
 }
 
 #[derive(Clone, Copy, Debug)]
@@ -128,21 +146,22 @@ enum State {
     Calm,
     /// The limit is believed in.
     Steady(Point),
-    /// Another limit is tried; `from` is where it goes back to.
-    Trial { from: Point },
+    /// Another limit is tried; `from` is where it goes back to, `seen` what was measured so far.
+    Trial { from: Point, seen: Option<Point> },
 }
 
 /// A direction's schedule.
 #[derive(Clone, Copy, Debug)]
 struct Schedule {
     first: u32,
+    max: u32,
     every: u32,
     left: u32,
 }
 
 impl Schedule {
-    fn new(first: u32) -> Self {
-        Self { first, every: first, left: 1 }
+    fn new(first: u32, max: u32) -> Self {
+        Self { first, max, every: first, left: 1 }
     }
 
     fn is_due(&mut self) -> bool {
@@ -152,7 +171,7 @@ impl Schedule {
 
     fn failed(&mut self) {
         self.left = self.every;
-        self.every = (self.every * 2).min(EVERY_MAX);
+        self.every = (self.every * 2).min(self.max);
     }
 
     fn succeeded(&mut self) {
@@ -175,10 +194,14 @@ pub(super) struct Limiter {
     limit: f64,
     state: State,
     reference: Option<Reference>,
+    /// The square of how uneven the work is, from how much throughput differs between periods.
+    dispersion: f64,
+    /// The throughput to compare later throughput at the same limit with.
+    anchor: Option<Point>,
+    /// The throughput of the last limited period, for that.
+    last: Option<Point>,
     up: Schedule,
     down: Schedule,
-    /// The last trial down succeeded.
-    descending: bool,
 }
 
 impl Limiter {
@@ -188,14 +211,29 @@ impl Limiter {
             limit: bounds.initial as f64,
             state: State::Calm,
             reference: None,
-            up: Schedule::new(UP_EVERY),
-            down: Schedule::new(DOWN_EVERY),
-            descending: false,
+            dispersion: 1.0,
+            anchor: None,
+            last: None,
+            up: Schedule::new(UP_EVERY, UP_EVERY_MAX),
+            down: Schedule::new(DOWN_EVERY, DOWN_EVERY_MAX),
         }
     }
 
+    /// Fewer at once, and no trial upwards for a while: whatever is in flight now will mostly be too late.
+    fn in_vain(&mut self, period: &Period) {
+        let least = (self.bounds.initial as f64 / 8.0).min(self.limit);
+        self.move_to((self.limit.min(period.in_flight as f64) * DOWN_BLIND).max(least));
+        self.state = State::Steady(Point::new(self.limit, period, self.variation()));
+        self.up = Schedule { left: 2, ..Schedule::new(UP_EVERY, UP_EVERY_MAX) };
+    }
+
     fn calm(&mut self, period: &Period) {
-        if let State::Trial { from } = self.state {
+        self.last = None;
+        if period.served >= 20 {
+            // Nobody waits, so latencies are as uneven as the work.
+            self.dispersion += 0.2 * (period.variation().powi(2) - self.dispersion);
+        }
+        if let State::Trial { from, .. } = self.state {
             self.move_to(from.limit);
         }
         self.state = State::Calm;
@@ -204,14 +242,14 @@ impl Limiter {
             // Room to learn in.
             self.move_to(self.limit.max(2.0 * period.concurrency()));
         }
-        let is_flat = self.reference.is_some_and(|it| period.latency_ns() <= it.latency_ns * (FLAT + period.error()));
+        let is_flat = period.served > 0 && self.reference.is_some_and(|it| period.latency_ns() <= it.latency_ns * (FLAT + period.error()));
         if is_flat {
-            self.move_to(self.limit.max(2.0 * period.concurrency()).max(2.0 * period.in_flight as f64));
+            self.move_to(self.limit.max(2.0 * period.concurrency()));
         }
     }
 
-    /// A calm period with room to spare teaches what an answer takes when the instances are not busy. Less is believed at once, more
-    /// only slowly: it may be the beginning of a queue.
+    /// A calm period with room to spare teaches what an answer takes when the instances are not busy. More is believed
+    /// only half: it may be the beginning of a queue.
     fn refer(&mut self, period: &Period) {
         if period.concurrency() > self.limit / 2.0 || period.served < 20 {
             return;
@@ -221,58 +259,82 @@ impl Limiter {
 
     fn learn_reference(&mut self, period: &Period) {
         let latency_ns = period.latency_ns();
+        let weight = period.served as f64 / period.variation().powi(2);
         let known = self.reference.filter(|it| period.ended_ns.saturating_sub(it.at_ns) < REFERENCE_AGE_NS);
-        let latency_ns = match known {
-            None => latency_ns,
-            Some(it) if latency_ns < it.latency_ns => it.latency_ns.midpoint(latency_ns),
-            Some(it) => it.latency_ns + (latency_ns - it.latency_ns) * (period.elapsed_ns as f64 / 1e10).min(0.5),
-        };
-        self.reference = Some(Reference { latency_ns, at_ns: period.ended_ns });
+        let (latency_ns, weight) = known.map_or((latency_ns, weight), |it| {
+            let now = if latency_ns > it.latency_ns { weight / 2.0 } else { weight };
+            ((it.latency_ns * it.weight + latency_ns * now) / (it.weight + now), (it.weight + now).min(REFERENCE_WEIGHT_MAX))
+        });
+        self.reference = Some(Reference { latency_ns, weight, at_ns: period.ended_ns, is_doubted: false });
     }
 
     fn limited(&mut self, period: &Period) {
-        if period.is_in_vain() {
-            self.state = State::Calm;
-            self.move_to(self.limit * DOWN_FAST);
-            return;
-        }
-        let now = Point::new(self.limit, period);
+        self.learn_dispersion(period);
+        let now = Point::new(self.limit, period, self.variation());
         match self.state {
             State::Calm => {
-                (self.up, self.down) = (Schedule::new(UP_EVERY), Schedule::new(DOWN_EVERY));
+                self.start_over();
                 self.steady(now, period);
             }
             State::Steady(known) => {
-                let change = (now.throughput() / known.throughput()).ln().abs();
-                if change > DRIFT.max(3.0 * now.error()) {
-                    (self.up, self.down) = (Schedule::new(UP_EVERY), Schedule::new(DOWN_EVERY));
-                    self.steady(now, period);
-                } else {
-                    self.steady(known.merge(now), period);
+                let merged = known.merge(now);
+                let anchor = *self.anchor.get_or_insert(merged);
+                let change = (merged.throughput() / anchor.throughput()).ln().abs();
+                let sudden = (now.throughput() / known.throughput()).ln().abs();
+                let is_new = known.served >= 20.0 && (sudden > DRIFT.max(3.0 * now.error()) || change > DRIFT.max(3.0 * merged.error()));
+                if is_new {
+                    self.start_over();
                 }
+                self.steady(if is_new || known.served < 20.0 { now } else { merged }, period);
             }
-            State::Trial { from } => self.judge(from, now, period),
+            State::Trial { from, seen } => self.judge(from, seen.map_or(now, |seen| seen.merge(now)), period),
         }
+    }
+
+    /// Under a limit waiting evens latencies out, but not throughput: only its own changes tell how far to trust it.
+    fn learn_dispersion(&mut self, period: &Period) {
+        let now = Point::new(self.limit, period, 0.0);
+        if let Some(last) = self.last.filter(|last| (last.limit - now.limit).abs() < 0.5) {
+            let change = (now.throughput() / last.throughput()).ln();
+            let seen = change * change / (1.0 / now.served + 1.0 / last.served);
+            self.dispersion += 0.2 * (seen.min(DISPERSION_MAX) - self.dispersion);
+        }
+        self.last = Some(now);
+    }
+
+    fn variation(&self) -> f64 {
+        self.dispersion.max(0.5).sqrt()
+    }
+
+    /// Another load, or another application: what failed before may work now.
+    fn start_over(&mut self) {
+        self.anchor = None;
+        self.up = Schedule::new(UP_EVERY, UP_EVERY_MAX);
+        self.down = Schedule::new(DOWN_EVERY, DOWN_EVERY_MAX);
     }
 
     fn judge(&mut self, from: Point, now: Point, period: &Period) {
         let step = (now.limit / from.limit).ln();
         let elasticity = (now.throughput() / from.throughput()).ln() / step;
-        let doubt = now.error().hypot(from.error()) / step.abs() / 2.0;
+        let doubt = now.error().hypot(from.error()) / step.abs();
         let is_up = step > 0.0;
         let is_vouched_for = self.room(period).is_some_and(|room| room.enough > from.limit / 1.2);
-        let is_better = match (is_up, self.reference.is_some(), is_vouched_for) {
-            (true, ..) => elasticity - doubt > GROWTH_MIN,
-            // Suggested by the reference: the doubt is in its favour.
-            (false, true, false) => elasticity - doubt < LOSS_MAX,
-            (false, true, true) => elasticity + doubt < -GAIN_MIN,
-            (false, false, _) => elasticity + doubt < LOSS_MAX,
+        // How clearly the trial passed, and which way doubt counts.
+        let (margin, favour) = match (is_up, self.room(period).is_some(), is_vouched_for) {
+            (true, ..) => (elasticity - GROWTH_MIN, -1.0),
+            (false, true, false) => (LOSS_MAX - elasticity, 0.5),
+            (false, true, true) => (-GAIN_MIN - elasticity, -1.0),
+            (false, false, _) => (LOSS_MAX - elasticity, 0.0),
         };
+        if margin.abs() < CLEAR * doubt && !now.is_enough_for(step) {
+            self.state = State::Trial { from, seen: Some(now) };
+            return;
+        }
+        let is_better = margin + favour * doubt > 0.0;
         if is_up && elasticity - doubt > GROWTH_FREE {
             self.learn_reference(period);
         }
         let schedule = if is_up { &mut self.up } else { &mut self.down };
-        self.descending = !is_up && is_better;
         if is_better {
             schedule.succeeded();
             self.steady(now, period);
@@ -280,8 +342,8 @@ impl Limiter {
         }
         schedule.failed();
         if !is_up && !is_vouched_for {
-            // Less throughput with fewer places: the reference promised otherwise, so it is not of this load.
-            self.reference = None;
+            // Less throughput with fewer places: the reference promised otherwise. Once may be chance, twice is another load.
+            self.reference = self.reference.take().filter(|it| !it.is_doubted).map(|it| Reference { is_doubted: true, ..it });
         }
         self.move_to(from.limit);
         self.state = State::Steady(from);
@@ -292,8 +354,9 @@ impl Limiter {
         self.state = State::Steady(point);
         let Some(limit) = self.next_trial(&point, period) else { return };
         self.move_to(limit);
+        self.anchor = None;
         if self.whole() != point.limit.round() as usize {
-            self.state = State::Trial { from: point };
+            self.state = State::Trial { from: point, seen: None };
         }
     }
 
@@ -306,25 +369,16 @@ impl Limiter {
             Some(room) if room.enough > limit * 1.1 && up_is_due => Some(room.enough.min(limit * 2.0)),
             Some(room) if room.enough < limit / 1.2 => Some(room.enough.max(limit / 4.0)),
             _ if up_is_due && is_settled => Some((limit * UP).max(limit + 1.0)),
-            _ if down_is_due && is_settled => Some((limit * if self.descending { DOWN_FAST } else { DOWN }).min(limit - 1.0)),
+            Some(_) if down_is_due && is_settled => Some((limit * DOWN).min(limit - 1.0)),
+            None if down_is_due && is_settled => Some((limit * DOWN_BLIND).min(limit - 1.0)),
             _ => None,
         }
     }
 
     /// What the reference says about a limited period.
     fn room(&self, period: &Period) -> Option<Room> {
-        let latency_ns = self.reference?.latency_ns;
+        let latency_ns = self.reference.filter(|it| it.weight >= REFERENCE_WEIGHT_MIN)?.latency_ns;
         Some(Room { enough: STRETCH * period.throughput() * latency_ns / 1e9, stretch: period.latency_ns() / latency_ns })
-    }
-
-    /// Enough answers that chance does not decide: the smaller the step, the more.
-    fn served_min(&self, period: &Period) -> u64 {
-        let step = match self.state {
-            State::Trial { from } => (self.limit / from.limit).ln().abs(),
-            State::Calm | State::Steady(_) => 0.5,
-        };
-        let error = (0.12 * step).max(0.01);
-        ((period.variation() / error).powi(2) as u64).clamp(60, 2_000)
     }
 
     fn move_to(&mut self, limit: f64) {
@@ -348,9 +402,15 @@ impl Limit for Limiter {
 
     fn close(&mut self, period: &Period) -> Plan {
         let before = self.whole();
-        if period.is_limited() { self.limited(period) } else { self.calm(period) }
+        if period.is_in_vain() {
+            self.in_vain(period);
+        } else if period.is_limited() {
+            self.limited(period);
+        } else {
+            self.calm(period);
+        }
         let limit = self.whole();
         let settle_ns = if limit == before { 0.0 } else { period.latency_ns().min(1e9) };
-        Plan { limit, settle_ns: settle_ns as u64, served_min: self.served_min(period) }
+        Plan { limit, settle_ns: settle_ns as u64, served_min: ((self.variation() * 8.0).powi(2) as u64).clamp(60, 1_000) }
     }
 }

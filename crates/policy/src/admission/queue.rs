@@ -17,9 +17,6 @@ use crate::priority::Priority;
 const CALM_AFTER_NS: u64 = 1_000_000_000;
 /// In an overloaded class at least this many may wait, however slow the pool: a place that comes free must find somebody.
 const WAITERS_MIN: usize = 2;
-/// What the predicted wait may exceed the bound by. The prediction uses the load of the last period, which on a calm day is less than what
-/// the pool can do; the waiters' own timers hold the bound exactly.
-const PREDICTION_SLACK: f64 = 1.5;
 /// A client is told to come back within half a minute at the most: nobody can see further ahead.
 const RETRY_AFTER_MAX_S: f64 = 30.0;
 
@@ -79,16 +76,19 @@ pub(super) struct Queue<W> {
     bounds: Bounds,
     /// Requests the pool completes per second; 0 while unknown.
     drain: f64,
+    drain_last: f64,
     tickets: u64,
 }
 
 impl<W> Queue<W> {
     pub(super) fn new(bounds: Bounds) -> Self {
-        Self { lanes: std::array::from_fn(|_| Lane::default()), bounds, drain: 0.0, tickets: 0 }
+        Self { lanes: std::array::from_fn(|_| Lane::default()), bounds, drain: 0.0, drain_last: 0.0, tickets: 0 }
     }
 
-    pub(super) fn set_drain(&mut self, per_second: f64) {
-        self.drain = per_second;
+    /// Takes the rate of a period. A lower one is believed when a second says the same: the first may have had a stall in it.
+    pub(super) fn learn_drain(&mut self, per_second: f64) {
+        self.drain = per_second.max(self.drain_last);
+        self.drain_last = per_second;
     }
 
     pub(super) fn drain(&self) -> f64 {
@@ -169,7 +169,7 @@ impl<W> Queue<W> {
         }
         let age_ns = lane.head_age_ns(now_ns);
         let bound_s = self.bounds.wait_max_ns as f64 / 1e9;
-        let fits = available <= 0.0 || self.predicted_s(class, available) <= bound_s * PREDICTION_SLACK;
+        let fits = available <= 0.0 || self.predicted_s(class, available) <= bound_s;
         fits && age_ns <= self.bounds.wait_max_ns
     }
 

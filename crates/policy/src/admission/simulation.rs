@@ -18,11 +18,11 @@ use fastrand::Rng;
 use self::app::App;
 use self::load::Load;
 use self::record::{Fate, Record, Run};
+use super::Outcome;
 use super::config::Config;
 use super::gate::{Gate, Verdict};
 use super::limiter::{Limit, Limiter};
 use super::queue::{Arrival, Ticket};
-use super::Outcome;
 
 const MS: u64 = 1_000_000;
 const SECOND: u64 = 1_000_000_000;
@@ -137,7 +137,14 @@ impl<L: Limit> Simulation<L> {
         let request = self.stages.len();
         let (who, route) = self.load.request(self.now_ns, &mut self.rng);
         self.app.announce(request, route);
-        self.run.records.push(Record { arrived_ns: self.now_ns, priority: who.priority, tenant: who.tenant, fate: Fate::Under, ended_ns: 0, waited_ns: 0 });
+        self.run.records.push(Record {
+            arrived_ns: self.now_ns,
+            priority: who.priority,
+            tenant: who.tenant,
+            fate: Fate::Under,
+            ended_ns: 0,
+            waited_ns: 0,
+        });
         self.stages.push(Stage::Over);
         if let Some(patience_ns) = self.load.client_patience_ns {
             self.at(self.now_ns + patience_ns, Event::ClientLeaves(request));

@@ -52,15 +52,15 @@ impl Period {
         self.latency_sum_ns / (self.elapsed_ns as f64).max(1.0)
     }
 
-    /// Standard deviation of the latency over its mean, at least 1: under a limit waiting evens latencies out, but not throughput.
+    /// Standard deviation of the latency over its mean.
     pub(super) fn variation(&self) -> f64 {
         let count = (self.served as f64).max(1.0);
         let mean = self.latency_ns();
         let variance = self.latency_square_sum / count - mean * mean;
-        (variance.max(0.0).sqrt() / mean.max(1.0)).clamp(1.0, 5.0)
+        (variance.max(0.0).sqrt() / mean.max(1.0)).clamp(0.7, 5.0)
     }
 
-    /// The relative standard error of mean latency and throughput.
+    /// The relative standard error of the mean latency.
     pub(super) fn error(&self) -> f64 {
         self.variation() / (self.served as f64).max(1.0).sqrt()
     }

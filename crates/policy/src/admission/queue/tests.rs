@@ -1,1 +1,181 @@
+//! The queue by itself: order, fairness, bounds.
 
+use proptest::prelude::*;
+
+use super::*;
+
+const MS: u64 = 1_000_000;
+
+fn queue(waiters_max: usize) -> Queue<u64> {
+    let mut queue = Queue::new(Bounds { waiters_max, wait_max_ns: 500 * MS, wait_overloaded_ns: 50 * MS });
+    queue.learn_drain(1_000.0);
+    queue
+}
+
+fn arrival(now_ns: u64, priority: Priority, tenant: u64) -> Arrival {
+    Arrival { now_ns, priority, tenant, deadline_ns: u64::MAX }
+}
+
+fn called(queue: &mut Queue<u64>, now_ns: u64) -> Option<u64> {
+    match queue.next(now_ns, 0) {
+        Some(Next::Admit(waiter)) => Some(waiter),
+        Some(Next::Deny(..)) => panic!("denied"),
+        None => None,
+    }
+}
+
+#[test]
+fn critical_comes_before_normal_before_sheddable_and_each_in_order() {
+    let mut queue = queue(100);
+    for (waiter, priority) in [(1, Priority::Sheddable), (2, Priority::Normal), (3, Priority::Critical), (4, Priority::Normal)] {
+        queue.arrive(arrival(waiter, priority, 0), waiter).unwrap();
+    }
+    let order: Vec<u64> = std::iter::from_fn(|| called(&mut queue, 10)).collect();
+    assert_eq!(order, [3, 2, 4, 1]);
+}
+
+#[test]
+fn tenants_take_turns_however_many_one_of_them_sends() {
+    let mut queue = queue(100);
+    for waiter in 0..10 {
+        queue.arrive(arrival(waiter, Priority::Normal, 1), waiter).unwrap();
+    }
+    queue.arrive(arrival(20, Priority::Normal, 2), 100).unwrap();
+    queue.arrive(arrival(21, Priority::Normal, 2), 101).unwrap();
+    let order: Vec<u64> = std::iter::from_fn(|| called(&mut queue, 30)).take(5).collect();
+    assert_eq!(order, [0, 100, 1, 101, 2]);
+}
+
+#[test]
+fn a_full_queue_gives_up_the_newest_of_the_lowest_class_for_a_higher() {
+    let mut queue = queue(3);
+    for waiter in 0..3 {
+        queue.arrive(arrival(waiter, Priority::Sheddable, 0), waiter).unwrap();
+    }
+    let (displaced, denial) = queue.arrive(arrival(5, Priority::Critical, 0), 9).unwrap().displaced.unwrap();
+    assert_eq!((displaced, denial.cause, queue.len()), (2, Cause::Displaced, 3));
+    // Nobody is lower than the lowest.
+    assert_eq!(queue.arrive(arrival(6, Priority::Sheddable, 0), 10).unwrap_err().cause, Cause::Overloaded);
+}
+
+#[test]
+fn a_full_class_gives_up_the_newest_of_the_tenant_that_floods() {
+    let mut queue = queue(4);
+    for waiter in 0..4 {
+        queue.arrive(arrival(waiter, Priority::Normal, 1), waiter).unwrap();
+    }
+    let displaced = queue.arrive(arrival(5, Priority::Normal, 2), 9).unwrap().displaced.unwrap();
+    assert_eq!(displaced.0, 3);
+    // The flooding tenant itself displaces nobody.
+    assert!(queue.arrive(arrival(6, Priority::Normal, 1), 10).is_err());
+}
+
+#[test]
+fn an_overloaded_class_keeps_a_short_queue_until_nobody_was_turned_away_for_a_second() {
+    let mut queue = queue(10_000);
+    // At 1,000 per second half a second holds 500.
+    let accepted = (0..2_000).filter(|waiter| queue.arrive(arrival(0, Priority::Normal, 0), *waiter).is_ok()).count();
+    assert_eq!(accepted, 500);
+    assert!(queue.is_overloaded(0));
+    while called(&mut queue, 1).is_some() {}
+    // Now 50 ms hold 50.
+    let accepted = (0..500).filter(|waiter| queue.arrive(arrival(2, Priority::Normal, 0), *waiter).is_ok()).count();
+    assert_eq!(accepted, 50);
+    assert!(!queue.is_overloaded(2 + CALM_AFTER_NS));
+}
+
+#[test]
+fn a_flood_of_sheddable_requests_leaves_the_critical_class_calm() {
+    let mut queue = queue(10_000);
+    for waiter in 0..2_000 {
+        let _ = queue.arrive(arrival(0, Priority::Sheddable, 0), waiter);
+    }
+    for waiter in 0..400 {
+        queue.arrive(arrival(1, Priority::Critical, 0), waiter).unwrap();
+    }
+}
+
+#[test]
+fn whoever_has_no_time_left_is_told_instead_of_called() {
+    let mut queue = queue(100);
+    let with = |deadline_ns| Arrival { deadline_ns, ..arrival(0, Priority::Normal, 0) };
+    queue.arrive(with(10 * MS), 1).unwrap();
+    queue.arrive(with(25 * MS), 2).unwrap();
+    queue.arrive(with(100 * MS), 3).unwrap();
+    let mut causes = Vec::new();
+    let admitted = loop {
+        match queue.next(20 * MS, 10 * MS).unwrap() {
+            Next::Admit(waiter) => break waiter,
+            Next::Deny(waiter, denial) => causes.push((waiter, denial.cause)),
+        }
+    };
+    assert_eq!((causes, admitted), (vec![(1, Cause::DeadlinePassed), (2, Cause::DeadlineUnreachable)], 3));
+}
+
+#[test]
+fn one_slow_period_is_not_believed_but_two_are() {
+    let mut queue = queue(100);
+    queue.learn_drain(200.0);
+    assert!((queue.drain() - 1_000.0).abs() < 1e-9);
+    queue.learn_drain(200.0);
+    assert!((queue.drain() - 200.0).abs() < 1e-9);
+}
+
+/// What may happen to a queue.
+#[derive(Clone, Debug)]
+enum Step {
+    Arrive { priority: usize, tenant: u64 },
+    Leave(usize),
+    Call,
+    Pass(u64),
+}
+
+fn step() -> impl Strategy<Value = Step> {
+    prop_oneof![
+        4 => (0..3_usize, 0..5_u64).prop_map(|(priority, tenant)| Step::Arrive { priority, tenant }),
+        1 => any::<usize>().prop_map(Step::Leave),
+        2 => Just(Step::Call),
+        1 => (0..200 * MS).prop_map(Step::Pass),
+    ]
+}
+
+proptest! {
+    #[test]
+    fn nobody_is_lost_or_called_twice_and_the_bound_holds(steps in prop::collection::vec(step(), 1..300)) {
+        let mut queue = queue(20);
+        let (mut now_ns, mut number) = (0, 0);
+        let mut inside: Vec<(u64, Ticket)> = Vec::new();
+        for step in steps {
+            match step {
+                Step::Arrive { priority, tenant } => {
+                    number += 1;
+                    if let Ok(joined) = queue.arrive(arrival(now_ns, Priority::ALL[priority], tenant), number) {
+                        if let Some((displaced, _)) = joined.displaced {
+                            let index = inside.iter().position(|waiter| waiter.0 == displaced);
+                            prop_assert!(index.is_some(), "displaced {displaced}, who was not inside");
+                            inside.remove(index.unwrap());
+                        }
+                        inside.push((number, joined.ticket));
+                    }
+                }
+                Step::Leave(which) if !inside.is_empty() => {
+                    let (_, ticket) = inside.remove(which % inside.len());
+                    prop_assert!(queue.leave(ticket));
+                    prop_assert!(!queue.leave(ticket));
+                }
+                Step::Leave(_) => {}
+                Step::Call => match queue.next(now_ns, 0) {
+                    Some(Next::Admit(waiter) | Next::Deny(waiter, _)) => {
+                        let index = inside.iter().position(|inside| inside.0 == waiter);
+                        prop_assert!(index.is_some(), "called {waiter}, who was not inside");
+                        inside.remove(index.unwrap());
+                    }
+                    None => prop_assert!(inside.is_empty()),
+                },
+                Step::Pass(ns) => now_ns += ns,
+            }
+            prop_assert_eq!(queue.len(), inside.len());
+            prop_assert!(queue.len() <= 20);
+        }
+    }
+}

@@ -91,7 +91,8 @@ impl Selection<'_> {
 
     /// A quantile of the latency of what was served, in milliseconds.
     pub(super) fn latency_ms(&self, quantile: f64) -> f64 {
-        let mut latencies: Vec<f64> = self.0.iter().filter(|record| record.fate == Fate::Served).map(|record| record.latency_s() * 1e3).collect();
+        let mut latencies: Vec<f64> =
+            self.0.iter().filter(|record| record.fate == Fate::Served).map(|record| record.latency_s() * 1e3).collect();
         latencies.sort_by(f64::total_cmp);
         latencies.get(((latencies.len() as f64 * quantile) as usize).min(latencies.len().saturating_sub(1))).copied().unwrap_or(f64::NAN)
     }

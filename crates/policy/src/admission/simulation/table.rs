@@ -2,8 +2,8 @@
 
 use super::app::{App, Service};
 use super::baselines::{Baseline, aimd, fixed, gradient2, vegas};
-use super::load::{Load, mixed_kinds};
 use super::load::Kind;
+use super::load::{Load, mixed_kinds};
 use super::record::Run;
 use super::{simulate, simulate_with};
 use crate::admission::config::Config;
@@ -66,13 +66,4 @@ fn admission_table() {
             );
         }
     }
-}
-
-#[test]
-#[ignore = "trace"]
-fn trace_one() {
-    let number: usize = std::env::var("CASE").unwrap().parse().unwrap();
-    let case = &cases()[number];
-    let phases = [(10.0, 0.7 * case.peak), (40.0, 2.0 * case.peak), (20.0, 10.0 * case.peak)];
-    run("ours", (case.app)(), Load::phases(&phases).of(&case.kinds).with_patience(1_000_000_000), 7);
 }
