@@ -19,6 +19,7 @@
 //! The same machine stands before a pool of instances and, as the outlier record, before each instance in it. Whether a call may be made is
 //! one load and one comparison; an answer costs one compare-and-swap in the window.
 
+pub mod layer;
 mod state;
 mod window;
 

@@ -3,6 +3,7 @@
 //! A fallback stands outside everything that can refuse: admission, breakers, attempts. It never replaces an answer that an instance gave,
 //! whatever its status, nor the refusal of a request that is itself at fault.
 
+pub mod layer;
 mod prepared;
 
 use http::Method;

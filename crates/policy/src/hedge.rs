@@ -8,6 +8,7 @@
 //!
 //! Only for requests that may be made twice and have no body, and only where somebody has said that twice is acceptable.
 
+pub mod layer;
 mod quantile;
 
 #[cfg(test)]

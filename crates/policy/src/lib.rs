@@ -10,6 +10,7 @@
 //! | [`deadline`] | until when an answer is of use, and how the next hop is told |
 //! | [`admission`] | how many requests the instances work on at once, who waits, and who is turned away |
 //! | [`priority`] | how much a request matters when not all can be served |
+//! | [`retry`] | whether a failed request may be made again |
 //! | [`budget`] | how many attempts may be made beyond one for each request |
 //! | [`backoff`] | how long to wait before a further one |
 //! | [`breaker`] | whether an attempt should be made at all |
@@ -34,6 +35,7 @@ pub mod priority;
 pub mod refusal;
 pub mod request_id;
 pub mod respond;
+pub mod retry;
 pub mod service_stack;
 
 pub use peer::Peer;
