@@ -17,6 +17,7 @@ use crate::config::{Config, UpstreamConfig};
 use crate::drain::Order;
 use crate::endpoint::Endpoint;
 use crate::listen;
+use crate::overload;
 use crate::probe::{self, OnHealth};
 use crate::route::{self, Route, Routes};
 use crate::stats::EdgeStats;
@@ -48,23 +49,24 @@ pub struct Gateway {
     drain_time: Duration,
     /// Its senders are the workers: it closes when the last of them has ended.
     ended: watch::Receiver<()>,
-    _probes: JoinSet<()>,
+    _watchers: JoinSet<()>,
 }
 
 impl Gateway {
     /// Listens and serves at once; requests that come before an instance is ready wait a little. Routes name upstreams by position.
     ///
-    /// Needs a tokio runtime for the probes; the workers bring their own.
+    /// Needs a tokio runtime for those who watch the upstreams; the workers bring their own.
     pub fn start(config: Config, sources: Vec<Source>, routes: Vec<Route>, on_health: &OnHealth) -> Result<Self, Error> {
         let routes = Arc::new(Routes::new(routes)?);
         let listening = listen::bind(config.listen, config.workers.max(1));
         let (address, listeners) = listening.map_err(|source| Error::Listen { address: config.listen, source })?;
-        let mut probes = JoinSet::new();
+        let mut watchers = JoinSet::new();
         let upstreams: Arc<[_]> = sources
             .into_iter()
             .map(|Source { config, endpoints }| {
                 let upstream = Arc::new(Upstream::new(config));
-                probes.spawn(probe::run(Arc::clone(&upstream), endpoints, Arc::clone(on_health)));
+                watchers.spawn(probe::run(Arc::clone(&upstream), endpoints, Arc::clone(on_health)));
+                watchers.spawn(overload::announce(Arc::clone(&upstream)));
                 upstream
             })
             .collect();
@@ -76,7 +78,7 @@ impl Gateway {
         for (number, listener) in listeners.into_iter().enumerate() {
             start_worker(number, shared.clone(), listener, running.clone()).map_err(Error::Worker)?;
         }
-        Ok(Self { address, edge, upstreams, drain, drain_time, ended, _probes: probes })
+        Ok(Self { address, edge, upstreams, drain, drain_time, ended, _watchers: watchers })
     }
 
     /// Where it listens, with the port that was picked if any would do.

@@ -9,6 +9,7 @@ use http::{Method, StatusCode};
 use plimsoll_policy::{Reason, Refusal};
 use tokio::time::Instant;
 
+use crate::clock::now_ns;
 use crate::config::AccessLog;
 use crate::forwarded::Hop;
 use crate::stats::EdgeStats;
@@ -96,7 +97,10 @@ impl Journey {
         }
         self.status = Some(refusal.status());
         self.refused_by = Some(refusal.reason);
-        self.edge.latency.record(self.started.elapsed());
+        if self.attempts > 0 {
+            // Refusals before any attempt take microseconds: among the latencies they would flatter.
+            self.edge.latency.record(self.started.elapsed());
+        }
         self.edge.count_refusal(refusal.reason);
     }
 
@@ -127,7 +131,13 @@ impl Journey {
         self.complete = !self.client_left;
     }
 
-    fn log(&self, status: u16) {
+    /// Whether it was turned away for the sake of others, as thousands a second may be.
+    fn was_shed(&self) -> bool {
+        self.attempts == 0 && self.status == Some(StatusCode::SERVICE_UNAVAILABLE) && self.refused_by.is_some()
+    }
+
+    /// `left_out` lines like this one were not written since the last.
+    fn log(&self, status: u16, left_out: u64) {
         let duration_ms = self.started.elapsed().as_secs_f64() * 1e3;
         let path_end = memchr::memchr(b'?', &self.target).unwrap_or(self.target.len()).min(PATH_BYTES_MAX);
         let path = String::from_utf8_lossy(&self.target[..path_end]);
@@ -153,6 +163,7 @@ impl Journey {
                     bytes_in = self.bytes_in,
                     bytes_out = self.bytes_out,
                     cause = self.cause.as_deref().unwrap_or_default(),
+                    left_out,
                     "{}",
                     if self.complete { "request" } else { "request broken off" }
                 )
@@ -174,12 +185,13 @@ impl Drop for Journey {
         // 499 is what the field calls a client that closed before it had an answer.
         let status = self.status.map_or(499, |status| status.as_u16());
         let wanted = match self.access_log {
-            AccessLog::All => true,
-            AccessLog::Errors => status >= 500 || self.refused_by.is_some() || self.cause.is_some(),
-            AccessLog::Off => false,
+            AccessLog::All => Some(0),
+            AccessLog::Errors if self.was_shed() => self.edge.shed_lines.take(now_ns()),
+            AccessLog::Errors => (status >= 500 || self.refused_by.is_some() || self.cause.is_some()).then_some(0),
+            AccessLog::Off => None,
         };
-        if wanted {
-            self.log(status);
+        if let Some(left_out) = wanted {
+            self.log(status, left_out);
         }
     }
 }

@@ -16,6 +16,7 @@
 //! | `forward`, `pool`, `tunnel` | one attempt on one connection |
 
 mod alarm;
+mod allowance;
 mod attempt;
 pub mod balance;
 mod circuit;
@@ -36,6 +37,7 @@ mod journey;
 mod listen;
 mod message;
 pub mod outlier;
+mod overload;
 mod peer;
 mod pipeline;
 mod pool;

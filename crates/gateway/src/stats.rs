@@ -7,6 +7,8 @@ use plimsoll_policy::Reason;
 use plimsoll_telemetry::Histogram;
 use plimsoll_telemetry::snapshot::EdgeSnapshot;
 
+use crate::allowance::Allowance;
+
 /// Answers by status class: index 0 is 1xx, 4 is 5xx.
 #[derive(Debug, Default)]
 pub(crate) struct StatusClasses([AtomicU64; 5]);
@@ -37,6 +39,8 @@ pub(crate) struct EdgeStats {
     pub(crate) hedges_won: AtomicU64,
     pub(crate) fallbacks: AtomicU64,
     pub(crate) client_gone: AtomicU64,
+    /// Lines about requests that were refused without being tried.
+    pub(crate) shed_lines: Allowance,
     refusals: Vec<AtomicU64>,
 }
 
@@ -54,6 +58,7 @@ impl Default for EdgeStats {
             hedges_won: AtomicU64::default(),
             fallbacks: AtomicU64::default(),
             client_gone: AtomicU64::default(),
+            shed_lines: Allowance::default(),
             refusals: Reason::ALL.iter().map(|_| AtomicU64::default()).collect(),
         }
     }

@@ -83,7 +83,7 @@ families! {
     CONNECTIONS = Counter "plimsoll_connections_total" [] "Client connections accepted.";
     IN_FLIGHT = Gauge "plimsoll_http_requests_in_flight" [] "Requests that wait for the end of their answer.";
     REQUESTS = Counter "plimsoll_http_requests_total" ["code_class"] "Answers sent to clients, whoever made them.";
-    DURATION = Histogram "plimsoll_http_request_duration_seconds" [] "From the request's head to the head of its answer.";
+    DURATION = Histogram "plimsoll_http_request_duration_seconds" [] "From the request's head to the head of its answer, if an instance was asked for it.";
     RETRIES = Counter "plimsoll_http_retries_total" [] "Attempts beyond the first.";
     RETRIES_DENIED = Counter "plimsoll_http_retries_denied_total" [] "Attempts that were safe and in time, but not within the retry budget.";
     HEDGES = Counter "plimsoll_http_hedges_total" [] "Second attempts beside a slow first one.";
