@@ -182,7 +182,7 @@ fn places_are_conserved_by_threads_that_enter_finish_and_leave() {
 async fn visit(admission: &Arc<Admission>, inside: &AtomicUsize, seed: u64) {
     let ask = Ask { tenant: seed % 3, priority: Priority::ALL[(seed / 3 % 3) as usize], deadline: None };
     let entering = admission.enter(&ask);
-    let permit = if seed % 7 == 0 {
+    let permit = if seed.is_multiple_of(7) {
         // A client that leaves after a moment.
         tokio::time::timeout(Duration::from_micros(seed % 300), entering).await.ok()
     } else {
@@ -191,9 +191,9 @@ async fn visit(admission: &Arc<Admission>, inside: &AtomicUsize, seed: u64) {
     // Some are refused: they have been displaced or came too late.
     let Some(Ok(permit)) = permit else { return };
     assert!(inside.fetch_add(1, Ordering::SeqCst) < 3, "more inside than the limit");
-    if seed % 2 == 0 {
+    if seed.is_multiple_of(2) {
         tokio::task::yield_now().await;
     }
     inside.fetch_sub(1, Ordering::SeqCst);
-    permit.finish(if seed % 5 == 0 { Outcome::Failed } else { Outcome::Served });
+    permit.finish(if seed.is_multiple_of(5) { Outcome::Failed } else { Outcome::Served });
 }

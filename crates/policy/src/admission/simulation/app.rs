@@ -73,7 +73,7 @@ impl App {
         Self::new(&[count], vec![vec![(0, service)]])
     }
 
-    /// Like the FastAPI app of the overload benchmark: one core of Python and a pool of five connections, visited in turns. 250/s.
+    /// Like the `FastAPI` app of the overload benchmark: one core of Python and a pool of five connections, visited in turns. 250/s.
     pub(super) fn fastapi() -> Self {
         let round = [(0, Service::Exponential(0.000_3)), (1, Service::Exponential(0.002_5))];
         Self::new(&[1, 5], vec![round.into_iter().cycle().take(16).collect()])
