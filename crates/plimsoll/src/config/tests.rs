@@ -167,6 +167,8 @@ fn contradictions_are_found() {
         ("[gateway.timeouts]\ntotal = \"10s\"", "2: gateway.timeouts.total is shorter than first_byte"),
         ("[gateway.timeouts]\nfirst_byte = \"2m\"", "2: gateway.timeouts.total is shorter than first_byte"),
         ("[gateway.timeouts]\nstream_idle = \"10s\"", "2: gateway.timeouts.write_idle is longer than stream_idle"),
+        ("[gateway.retry]\nbackoff_base = \"2s\"", "2: gateway.retry.backoff_base is longer than backoff_max"),
+        ("[gateway.breaker]\nopen_max = \"500ms\"", "2: gateway.breaker.open_base is longer than open_max"),
         ("[gateway.health]\ntimeout = \"2s\"", "2: gateway.health.timeout is longer than interval"),
         ("[gateway.ejection]\nbase = \"1m\"", "2: gateway.ejection.base is longer than max"),
         ("[gateway.limits]\nhead_bytes_max = \"4KiB\"", "2: gateway.limits.target_bytes_max is larger than head_bytes_max"),
@@ -220,6 +222,23 @@ fn routes_and_upstreams_fit_together() {
     finds(&format!("{}{route}", origin.replace("name", "nmae")), "2: unknown key `nmae` in [[upstream]]");
     let hosts = format!("{origin}{route}{route}host = \"a.example\"\n");
     assert_eq!(findings(&hosts), Vec::<String>::new(), "one path on two hosts is no duplicate");
+}
+
+#[test]
+fn a_route_has_one_fallback_that_is_a_whole_answer_or_another_upstream() {
+    const UPSTREAMS: &str = "[[upstream]]\nname = \"a\"\nservers = [\"http://a\"]\n[[upstream]]\nname = \"b\"\nservers = [\"http://b\"]\n";
+    let found = |fallback: &str| findings(&format!("{UPSTREAMS}[[route]]\nmatch = \"/*\"\nupstream = \"a\"\n{fallback}"));
+    assert_eq!(found("fallback_upstream = \"b\""), [""; 0], "an upstream that is only fallen back to is used too");
+    let cases = [
+        ("fallback_upstream = \"a\"", "cannot fall back to its own upstream"),
+        ("fallback_upstream = \"c\"", "no upstream is called `c`"),
+        ("fallback_body = \"[]\"\nfallback_file = \"x\"", "exclude each other"),
+        ("fallback_body = \"\"\nfallback_status = 302", "a fallback is a whole answer"),
+    ];
+    for (fallback, message) in cases {
+        let found = found(fallback);
+        assert!(found.iter().any(|finding| finding.contains(message)), "{fallback}: {found:?}");
+    }
 }
 
 #[test]

@@ -13,13 +13,8 @@ use crate::peer::{assert_problem, in_time, ms, until};
 /// Opens after ten failures within a fifth of a second of trouble instead of five seconds.
 fn quick(plan: &mut Plan) {
     plan.config.retry.attempts_max = 1;
-    plan.upstream.breaker = Some(breaker::Config {
-        window: ms(400),
-        calls_min: 10,
-        open_base: ms(200),
-        open_max: ms(200),
-        ..breaker::Config::default()
-    });
+    plan.upstream.breaker =
+        Some(breaker::Config { window: ms(400), calls_min: 10, open_base: ms(200), open_max: ms(200), ..breaker::Config::default() });
 }
 
 async fn until_open(edge: &Edge) {

@@ -113,8 +113,7 @@ async fn a_post_is_answered_with_what_the_instance_said() {
 
 #[tokio::test]
 async fn statuses_that_are_not_listed_are_answers() {
-    let origins =
-        [Origin::answering(answers("500 Oops", "", "a bug")).await, Origin::answering(answers("503 No", "", "a page")).await];
+    let origins = [Origin::answering(answers("500 Oops", "", "a bug")).await, Origin::answering(answers("503 No", "", "a page")).await];
     let edge = Edge::with(|plan| plan.config.retry.on_status.clear(), &origins.each_ref()).await;
     let mut texts = [edge.get("/x").await.text().to_owned(), edge.get("/x").await.text().to_owned()];
     texts.sort();
