@@ -125,7 +125,7 @@ fn limit_found(text: &mut String, limit: &Limit, report: &Report) {
     let slo = report.slo.as_ref().map(ToString::to_string).unwrap_or_default();
     let found = match limit.found {
         Found::Limit { rate, range } => format!(
-            "{} requests/s keep {slo} (trials contradict each other only between {} and {}/s)",
+            "{} requests/s keep {slo} (none missed up to {}/s, none held from {}/s)",
             format::rate(rate),
             format::rate(range.low),
             format::rate(range.high)

@@ -52,6 +52,8 @@ pub struct Evidence<'a> {
     pub at: &'a Figures,
     /// At the next rate that was measured beyond it.
     pub beyond: &'a Figures,
+    /// At that rate or below it latency grew without end: what came in was not done in the same time.
+    pub is_growing: bool,
     /// The requests of that step, by name.
     pub requests: &'a [RequestRecord],
     pub generator_saturated: bool,
@@ -86,10 +88,11 @@ fn slow_request(requests: &[RequestRecord]) -> Option<Bottleneck> {
     (times >= SLOWER).then(|| Bottleneck::SlowRequest { name: name.to_owned(), times })
 }
 
-fn queueing(Evidence { calm, at, beyond, .. }: &Evidence<'_>) -> Option<Bottleneck> {
-    let is_flat = beyond.goodput() < at.goodput() * FLAT;
+fn queueing(Evidence { calm, at, beyond, is_growing, .. }: &Evidence<'_>) -> Option<Bottleneck> {
+    // Seen over a short step, goodput seems to follow: the backlog is answered after it, in time for some.
+    let is_flat = *is_growing || beyond.goodput() < at.goodput() * FLAT;
     let times = beyond.quantile(0.5)?.as_secs_f64() / calm.quantile(0.5)?.as_secs_f64().max(1e-6);
-    (is_flat && times >= 2.0).then(|| Bottleneck::Queueing { throughput: at.goodput().max(beyond.goodput()), times })
+    (is_flat && times >= 2.0).then(|| Bottleneck::Queueing { throughput: at.goodput(), times })
 }
 
 impl Display for Bottleneck {
@@ -135,7 +138,7 @@ mod tests {
     }
 
     fn guessed(beyond: &Figures, requests: &[RequestRecord]) -> Bottleneck {
-        guess(&Evidence { calm: &figures(100, 10), at: &figures(500, 20), beyond, requests, generator_saturated: false })
+        guess(&Evidence { calm: &figures(100, 10), at: &figures(500, 20), beyond, is_growing: false, requests, generator_saturated: false })
     }
 
     #[test]

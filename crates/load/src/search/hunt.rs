@@ -4,12 +4,12 @@ use std::time::Duration;
 
 use tokio_util::sync::CancellationToken;
 
-use super::bottleneck::{Evidence, guess};
+use super::bottleneck::{Bottleneck, Evidence, guess};
 use super::knee::{self, knee};
 use super::limit::{Beyond, Limit, MULTIPLES};
 use super::stepper::{Measurement, Stepper, Watcher};
 use super::sustained::is_growing_out_of;
-use super::{Bounds, Phase, Search, Step, proposal};
+use super::{Bounds, Found, Phase, Search, Step, proposal};
 use crate::error::Error;
 use crate::figures::Figures;
 use crate::plan::Plan;
@@ -44,7 +44,7 @@ impl Hunt {
     /// Finds the limit, then goes beyond it. None if it was stopped.
     pub async fn run(&self, watcher: &dyn Watcher, stop: &CancellationToken) -> Result<Option<Hunted>, Error> {
         let mut stepper = Stepper::start(&self.plan, self.step, watcher, stop).await?;
-        let mut recordings = Vec::new();
+        let (mut recordings, mut growing) = (Vec::new(), Vec::new());
         let mut search = Search::new(self.bounds);
         let mut step = search.first();
         let found = loop {
@@ -58,6 +58,7 @@ impl Hunt {
                     let measured = stepper.measure(rate, &title).await?;
                     let held = self.holds(&measured);
                     watcher.found(&line(rate, &measured, held));
+                    growing.extend(is_growing_out_of(&self.slo, &measured.slots).then_some(rate));
                     recordings.push(measured.recording);
                     step = search.next(held);
                 }
@@ -78,7 +79,7 @@ impl Hunt {
             beyond.push(Beyond { multiple: *multiple, rate, goodput: figures.goodput(), p99: figures.latency(0.99) });
             recordings.push(measured.recording);
         }
-        let limit = self.sum_up(found, beyond, &recordings, &stepper);
+        let limit = self.sum_up((found, beyond), &recordings, &growing, &stepper);
         Ok((!stop.is_cancelled()).then_some(Hunted { recordings, limit }))
     }
 
@@ -87,7 +88,8 @@ impl Hunt {
         self.slo.judge(&Figures::of(&measured.recording)).is_met() && !is_growing_out_of(&self.slo, &measured.slots)
     }
 
-    fn sum_up(&self, found: super::Found, beyond: Vec<Beyond>, recordings: &[Recording], stepper: &Stepper<'_>) -> Limit {
+    /// `growing` are the rates at which latency grew without end.
+    fn sum_up(&self, (found, beyond): (Found, Vec<Beyond>), recordings: &[Recording], growing: &[f64], stepper: &Stepper<'_>) -> Limit {
         let points = Line::new("", recordings.to_vec()).by_rate();
         let mean = |figures: &Figures| figures.totals.good_latency.mean().map(|mean| mean.as_secs_f64());
         let point = |figures: &Figures| knee::Point { rate: figures.offered, goodput: figures.goodput(), latency: mean(figures) };
@@ -101,11 +103,12 @@ impl Hunt {
                     calm: &calm.figures,
                     at: &at.figures,
                     beyond: &above.figures,
+                    is_growing: growing.iter().any(|rate| *rate <= above.figures.offered * 1.005),
                     requests: step.map_or(&[][..], |recording| &recording.requests),
                     generator_saturated: step.is_some_and(|recording| recording.generator.saturated),
                 })
             }
-            _ => super::bottleneck::Bottleneck::Unknown,
+            _ => Bottleneck::Unknown,
         };
         let in_flight = at.map_or(0.0, |at| at.figures.goodput() * mean(&at.figures).unwrap_or_default());
         Limit {

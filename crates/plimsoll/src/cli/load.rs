@@ -52,7 +52,7 @@ pub struct MeasureArgs {
     /// Requests per second, due whatever the server does [default: 50]
     #[arg(long, value_name = "N", value_parser = rate, help_heading = "Pace")]
     pub rate: Option<f64>,
-    /// How long [default: 30s; 10s for each step; 5s for each rate of a search]
+    /// How long [default: 30s; 10s for each step, 5s for each rate of a search]
     #[arg(long, value_name = "TIME", value_parser = time, help_heading = "Pace")]
     pub duration: Option<Duration>,
     /// One rate after the other
@@ -70,7 +70,7 @@ pub struct MeasureArgs {
     /// Closed loop instead: so many connections, each asks again once it has its answer
     #[arg(long, value_name = "N", help_heading = "Pace")]
     pub connections: Option<usize>,
-    /// How requests are spread in time
+    /// As from many people, or as from a clock
     #[arg(long, value_name = "HOW", default_value = "poisson", help_heading = "Pace")]
     pub arrivals: Spread,
 
@@ -80,7 +80,7 @@ pub struct MeasureArgs {
     /// Header of every request, as "Name: value"
     #[arg(long, short = 'H', value_name = "HEADER", help_heading = "Requests")]
     pub header: Vec<String>,
-    /// Body of the request; {{uuid}}, {{n}} and other placeholders are filled in
+    /// Body of the request; placeholders such as {{uuid}} are filled in
     #[arg(long, short = 'd', value_name = "TEXT", conflicts_with = "body_file", help_heading = "Requests")]
     pub body: Option<String>,
     /// The same from a file
@@ -143,9 +143,7 @@ pub struct MeasureArgs {
 /// As [`Arrivals`], for the help.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
 pub enum Spread {
-    /// As from many people who do not know of each other
     Poisson,
-    /// As from a clock
     Constant,
 }
 

@@ -75,7 +75,7 @@ async fn measured(
     }
     let slo = args.slo.clone().unwrap_or_default();
     live.found(&format!("looking for the highest rate that keeps {slo}"));
-    let hunt = Hunt { step: plan::step(args), ..Hunt::new(plan, slo.clone()) };
+    let hunt = Hunt { step: plan::search_step(args), ..Hunt::new(plan, slo.clone()) };
     let hunted = hunt.run(live, stop).await.map_err(failure)?.ok_or_else(stopped)?;
     let report = Report::new(MADE_BY, Some(slo), vec![Line::new("direct", hunted.recordings)]);
     Ok(Report { limit: Some(hunted.limit), ..report })

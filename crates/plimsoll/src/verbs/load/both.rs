@@ -26,12 +26,11 @@ pub(super) async fn run(
     stop: &CancellationToken,
 ) -> Result<Report, Failure> {
     let slo = args.slo.clone().unwrap_or_default();
-    let step = plan::step(args);
     let mut limit = None;
     let mut rates = args.steps.clone();
     if rates.is_empty() {
         live.found(&format!("looking for the highest rate at which the app alone keeps {slo}"));
-        let hunt = Hunt { step, beyond: Vec::new(), ..Hunt::new(plan.clone(), slo.clone()) };
+        let hunt = Hunt { step: plan::search_step(args), beyond: Vec::new(), ..Hunt::new(plan.clone(), slo.clone()) };
         let hunted = hunt.run(live, stop).await.map_err(failure)?.ok_or_else(stopped)?;
         let rate = hunted.limit.rate().ok_or_else(|| Failure::missed(format!("the app alone keeps {slo} at no rate")))?;
         rates = MULTIPLES.iter().map(|multiple| multiple * rate).filter(|rate| *rate <= plan.bounds.rate_max).collect();
@@ -57,7 +56,7 @@ pub(super) async fn run(
 
 /// One rate after the other, with time to recover in between.
 async fn measure(plan: &Plan, rates: &[f64], args: &MeasureArgs, live: &Live, stop: &CancellationToken) -> Result<Vec<Recording>, Failure> {
-    let mut stepper = Stepper::start(plan, plan::step(args), live, stop).await.map_err(failure)?;
+    let mut stepper = Stepper::start(plan, plan::both_step(args), live, stop).await.map_err(failure)?;
     let mut recordings = Vec::with_capacity(rates.len());
     for rate in rates {
         let title = format!("{}/s", format::rate(*rate));

@@ -15,6 +15,8 @@ const DURATION: Duration = Duration::from_secs(30);
 const STEP: Duration = Duration::from_secs(10);
 /// One rate of a search.
 const SEARCH_STEP: Duration = Duration::from_secs(5);
+/// One rate of a comparison with the edge: long enough that what a queue swallows at first does not count for much.
+const BOTH_STEP: Duration = Duration::from_secs(10);
 /// Beyond its limit a server is left by people who have waited this long.
 const SEARCH_TIMEOUT: Duration = Duration::from_secs(1);
 
@@ -45,9 +47,15 @@ pub(super) fn of(args: &MeasureArgs) -> Result<Plan, Failure> {
     Ok(plan)
 }
 
-/// How long one rate of a search, or of a comparison with the edge, is held.
-pub(super) fn step(args: &MeasureArgs) -> Duration {
-    args.duration.unwrap_or(SEARCH_STEP)
+/// How long one rate of a search is held. A search that only prepares a comparison need not be as long as that.
+pub(super) fn search_step(args: &MeasureArgs) -> Duration {
+    let step = args.duration.unwrap_or(SEARCH_STEP);
+    if args.with_and_without { step.min(SEARCH_STEP) } else { step }
+}
+
+/// How long one rate of a comparison with the edge is held.
+pub(super) fn both_step(args: &MeasureArgs) -> Duration {
+    args.duration.unwrap_or(BOTH_STEP)
 }
 
 fn pace(args: &MeasureArgs) -> Result<Pace, Failure> {
