@@ -10,6 +10,7 @@ mod dead;
 mod degraded;
 mod goodput;
 mod http;
+mod limiter;
 mod load;
 mod peer;
 mod pool;
@@ -76,6 +77,8 @@ enum Part {
     Stalls,
     /// An upstream that is dead.
     Dead,
+    /// The limiter's own cost.
+    Limiter,
     /// Long steady load below the limit.
     Calm,
 }
@@ -93,6 +96,7 @@ impl Part {
             Self::Degraded => "One of four instances twenty times slower",
             Self::Stalls => "One answer in a hundred a second late",
             Self::Dead => "A dead upstream",
+            Self::Limiter => "What the limiter itself costs",
             Self::Calm => "Steady load at 0.8× of the limit",
         }
     }
@@ -105,6 +109,7 @@ impl Part {
             Self::Degraded => degraded::plan(bench),
             Self::Stalls => stalls::plan(bench),
             Self::Dead => dead::plan(bench),
+            Self::Limiter => limiter::plan(bench),
             Self::Calm => calm::plan(bench),
         }
     }
@@ -117,6 +122,7 @@ impl Part {
             Self::Degraded => degraded::run(bench),
             Self::Stalls => stalls::run(bench),
             Self::Dead => dead::run(bench),
+            Self::Limiter => limiter::run(bench),
             Self::Calm => calm::run(bench),
         }
     }
