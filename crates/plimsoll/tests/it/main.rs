@@ -14,6 +14,7 @@ mod ending;
 mod failures;
 mod fleet;
 mod http;
+mod load;
 mod named_file;
 mod open_files;
 mod operators;

@@ -1,0 +1,103 @@
+//! What `plimsoll load` does not do, and how it says so.
+
+use std::io::Write;
+use std::net::TcpListener;
+
+use super::{Bench, assert_exit, text};
+
+/// Asked wrongly: exit code 2, and an error that names what was wrong.
+#[track_caller]
+fn check(words: &[&str], error: &str) {
+    let output = Bench::new().load(words);
+    assert_exit(&output, 2);
+    let shown = text(&output.stderr);
+    assert!(shown.contains(error), "{words:?}: {shown}");
+    assert!(output.stdout.is_empty(), "{words:?}");
+}
+
+#[test]
+fn whoever_asks_wrongly_is_told_what_is_wrong() {
+    let url = "http://localhost:1/";
+    for (words, error) in [
+        (&[][..], "<URL>"),
+        (&["ftp://localhost"], "error: the address `ftp://localhost` cannot be used"),
+        (&[url, "--rate", "0"], "write requests per second"),
+        (&[url, "--rate", "10", "--connections", "5"], "cannot be used with"),
+        (&[url, "--spike", "10"], "--rate"),
+        (&[url, "--duration", "5"], "write a number and one of ms, s, m, h"),
+        (&[url, "--stages", "100"], "RATE:TIME"),
+        (&[url, "--stages", "100:1s", "--duration", "1s"], "--stages have durations of their own"),
+        (&[url, "--slo", "p99<fast"], "`fast` at character 5 is not a time"),
+        (&[url, "--rate", "200000"], "hint: `plimsoll load --help` shows what can be asked; --max-rate and --max-duration raise the caps"),
+        (&[url, "--duration", "2h"], "--max-duration"),
+        (&[url, "--find-limit", "--rate", "5"], "cannot be used with"),
+        (&[url, "--with-and-without", "--connections", "5"], "cannot be used with"),
+        (&[url, "--request", "GET"], "error: the request `GET` cannot be read"),
+        (&[url, "--header", "nonsense"], "must be written as `Name: value`"),
+        (&[url, "--insecure"], "the target is plain http"),
+        (&[url, "--scenario", "missing.toml"], "missing.toml"),
+        (&["compare", "missing.json", "missing.json"], "cannot read missing.json"),
+    ] {
+        check(words, error);
+    }
+}
+
+#[test]
+fn what_is_not_on_this_machine_needs_a_word() {
+    // Nothing is sent: the name cannot be resolved, and it is refused before.
+    let url = "http://api.example.invalid/";
+    let output = Bench::new().load(&[url]);
+    assert_exit(&output, 2);
+    assert_eq!(
+        text(&output.stderr),
+        "error: http://api.example.invalid/ is not on this machine: load on what is not yours is an attack\n\n\
+         hint: if it is yours, or its owner agreed, say so with --i-own-this-target\n"
+    );
+}
+
+#[test]
+fn a_target_that_cannot_be_reached_is_a_failure_and_leaves_no_files() {
+    // A port that was free a moment ago.
+    let port = TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap().port();
+    let (bench, url) = (Bench::new(), format!("http://127.0.0.1:{port}/"));
+    for words in [&[][..], &["--find-limit"], &["--with-and-without", "--steps", "1,2"]] {
+        let output = bench.load(&[&[url.as_str(), "--json", "run.json", "--html", "run.html"][..], words].concat());
+        assert_exit(&output, 1);
+        let shown = text(&output.stderr);
+        assert!(shown.contains("error: cannot reach ") && shown.contains("hint: is the server running?"), "{shown}");
+        assert!(!bench.path("run.json").exists() && !bench.path("run.html").exists());
+    }
+}
+
+#[test]
+fn a_secure_connection_that_fails_says_what_to_do() {
+    let listener = TcpListener::bind("127.0.0.1:0").unwrap();
+    let url = format!("https://{}/", listener.local_addr().unwrap());
+    // It speaks at once, and not TLS.
+    let server = std::thread::spawn(move || listener.accept().unwrap().0.write_all(b"HTTP/1.1 400 Bad Request\r\n\r\n").unwrap());
+    let output = Bench::new().load(&[&url, "--rate", "1"]);
+    server.join().unwrap();
+    assert_exit(&output, 1);
+    let shown = text(&output.stderr);
+    assert!(shown.contains("no secure connection") && shown.contains("hint: name its authority with --cacert"), "{shown}");
+}
+
+#[test]
+fn a_result_that_cannot_be_written_is_refused_before_the_load() {
+    let bench = Bench::new();
+    let output = bench.load(&["http://localhost:1/", "--json", "nowhere/run.json"]);
+    assert_exit(&output, 1);
+    assert!(text(&output.stderr).contains("cannot write nowhere/run.json"), "{}", text(&output.stderr));
+}
+
+#[test]
+fn a_file_that_is_no_report_is_refused_by_name() {
+    let bench = Bench::new();
+    for (content, error) in [("{}", "it is not a report"), (r#"{"format":9}"#, "it has format 9"), ("nonsense", "it is not a report")] {
+        std::fs::write(bench.path("x.json"), content).unwrap();
+        let output = bench.load(&["compare", "x.json", "x.json"]);
+        assert_exit(&output, 2);
+        let shown = text(&output.stderr);
+        assert!(shown.contains(&format!("error: x.json: {error}")), "{shown}");
+    }
+}
