@@ -216,15 +216,19 @@ impl Attempts<'_> {
         if journey.attempts >= self.max {
             return false;
         }
-        let left =
-            [tries.total_ends, request.deadline].into_iter().flatten().min().map(|end| end.saturating_duration_since(Instant::now()));
-        let wait = with_rng(|rng| self.config.retry.backoff.wait_within(journey.attempts, None, left, rng));
+        let ends = [tries.total_ends, request.deadline].into_iter().flatten().min();
+        let left = ends.map(|end| end.saturating_duration_since(Instant::now()));
+        let wait = if costs_nothing && journey.attempts == 1 {
+            left.is_none_or(|left| !left.is_zero()).then_some(Duration::ZERO)
+        } else {
+            with_rng(|rng| self.config.retry.backoff.wait_within(journey.attempts, None, left, rng))
+        };
         let Some(wait) = wait else { return false };
         if !self.upstream.resilience.retries.try_spend(now_ns()) {
             journey.retry_denied();
             return false;
         }
-        if !(costs_nothing && journey.attempts == 1) {
+        if !wait.is_zero() {
             sleep(wait).await;
         }
         true
