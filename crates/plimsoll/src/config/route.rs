@@ -8,7 +8,7 @@ use plimsoll_policy::fallback::BODY_BYTES_MAX;
 use plimsoll_policy::priority::Priority;
 
 use super::raw::{Raw, Read};
-use super::shape::{Choice, Directory, HOUR, HostName, MS, Maybe, Name, Named, Shape, Text, Time, UrlPath, Whole, choice};
+use super::shape::{Choice, File, HOUR, HostName, MS, Maybe, Name, Named, Shape, Text, Time, UrlPath, Whole, choice};
 use super::table::table;
 
 table! {
@@ -35,7 +35,7 @@ table! {
         /// What is answered when no real answer can be had. With a status of 200 it stands in for data, so only GET and HEAD get it.
         fallback_body: Option<String> = None, Maybe(Text { length_max: BODY_BYTES_MAX });
         /// The same from a file, which is read at the start.
-        fallback_file: Option<PathBuf> = None, Maybe(Directory);
+        fallback_file: Option<PathBuf> = None, Maybe(File);
         /// Status of that answer: 200, or 400 to 599. Left out, it is 503.
         fallback_status: Option<u16> = None, Maybe(Whole(200..=599));
         /// Content type of that answer. Left out, it is told from the file's name, or `text/plain`.

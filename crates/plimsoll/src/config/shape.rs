@@ -20,7 +20,7 @@ pub use network::{Address, HostName, Network, is_host};
 pub use number::{Share, Whole};
 pub use secret::{Secret, SecretText, StateUrl};
 pub use size::{KIB, MIB, Size, TIB};
-pub use text::{Directory, HashKey, HashOn, Name, Text, UrlPath};
+pub use text::{Directory, File, HashKey, HashOn, Name, Text, UrlPath};
 pub use time::{DAY, HOUR, MINUTE, MS, SECOND, Time};
 
 use super::raw::{Raw, Read};

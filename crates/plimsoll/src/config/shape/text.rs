@@ -53,6 +53,29 @@ impl Shape for Directory {
     }
 }
 
+/// A file that is there.
+pub struct File;
+
+impl Shape for File {
+    type Value = PathBuf;
+
+    fn read(&self, raw: &Raw<'_>) -> Read<PathBuf> {
+        let text = raw.string("a path")?;
+        if text.is_empty() || text.contains('\0') || text.ends_with('/') {
+            return Err(raw.fault("this is not the path of a file", "write a file such as \"sorry.html\""));
+        }
+        Ok(PathBuf::from(text))
+    }
+
+    fn print(&self, value: &PathBuf) -> String {
+        quote(&value.to_string_lossy())
+    }
+
+    fn accepts(&self) -> String {
+        "a path".to_owned()
+    }
+}
+
 /// The path of a URL.
 pub struct UrlPath {
     pub may_be_empty: bool,
