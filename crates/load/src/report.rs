@@ -83,6 +83,11 @@ impl Report {
         self.lines.iter().flat_map(|line| &line.recordings)
     }
 
+    /// The rate that was found to hold, if it was looked for.
+    pub fn limit_rate(&self) -> Option<f64> {
+        self.limit.as_ref().and_then(Limit::rate)
+    }
+
     /// Whether the promise was kept in every stage of a plain run; none where nothing was promised, or the promise only steered a search.
     pub fn verdicts(&self) -> Option<Vec<(Point, Verdict)>> {
         let slo = self.slo.as_ref().filter(|_| self.limit.is_none() && self.lines.len() == 1)?;

@@ -38,7 +38,7 @@ fn title(report: &Report) -> String {
             let last = |line: &Line| line.by_rate().last().map_or((0.0, 0.0), |point| (point.figures.offered, point.figures.goodput()));
             let (offered, goodput) = last(edge);
             let (goodput, alone) = (format::rate(goodput), format::rate(last(bare).1));
-            let load = match report.limit.as_ref().and_then(|limit| limit.rate()) {
+            let load = match report.limit_rate() {
                 Some(rate) => format!("{:.0} times its limit", offered / rate),
                 None => format!("{} requests/s", format::rate(offered)),
             };
@@ -50,6 +50,6 @@ fn title(report: &Report) -> String {
 
 fn subtitle(report: &Report) -> String {
     let timeout = report.recordings().next().map_or(0.0, |recording| recording.plan.timeout.as_secs_f64());
-    let limit = report.limit.as_ref().and_then(|limit| limit.rate()).map(|rate| format!(", limit {}/s", format::rate(rate)));
+    let limit = report.limit_rate().map(|rate| format!(", limit {}/s", format::rate(rate)));
     format!("Good answers within {} against offered load, open loop{}", format::time(timeout), limit.unwrap_or_default())
 }

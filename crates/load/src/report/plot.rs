@@ -249,11 +249,10 @@ fn draw_series(svg: &mut String, series: &Series, index: usize, (x, y): (&Scale,
         Look::Curve => "curve",
         Look::Ideal => "ideal",
     };
-    let line: String = points
-        .iter()
-        .enumerate()
-        .map(|(number, (left, top))| format!("{}{left:.1} {top:.1}", if number == 0 { 'M' } else { 'L' }))
-        .collect();
+    let mut line = String::new();
+    for (number, (left, top)) in points.iter().enumerate() {
+        put(&mut line, format_args!("{}{left:.1} {top:.1}", if number == 0 { 'M' } else { 'L' }));
+    }
     put(svg, format_args!("<g class=\"series {look} {}\">", series.tone));
     if let (Look::Filled, Some((first, _))) = (series.look, points.first()) {
         put(svg, format_args!("<path class=\"area\" d=\"{line}V{bottom:.1}H{first:.1}z\"/>"));

@@ -138,13 +138,13 @@ fn over_time(report: &Report) -> Option<Plot> {
 }
 
 fn where_percentiles(report: &Report) -> String {
-    let rate = report.limit.as_ref().and_then(|limit| limit.rate());
+    let rate = report.limit_rate();
     rate.map_or_else(String::new, |rate| format!(" at the limit of {}/s", format::rate(rate)))
 }
 
 /// The whole curve from the median to the slowest: each nine takes the same room.
 fn percentiles(report: &Report) -> Option<Plot> {
-    let rate = report.limit.as_ref().and_then(|limit| limit.rate());
+    let rate = report.limit_rate();
     let mut series = Vec::new();
     for (line, tone) in report.lines.iter().zip(TONES) {
         let latency = match rate {

@@ -70,7 +70,7 @@ impl<'a> Stepper<'a> {
         // The first requests open connections and warm caches.
         stepper.probe("warming up").await?;
         let calm = stepper.probe("measuring the calm").await?;
-        stepper.calm = calm.latency(0.5).unwrap_or_else(|| plan.timeout.as_secs_f64());
+        stepper.calm = calm.latency(0.5).unwrap_or(plan.timeout.as_secs_f64());
         Ok(stepper)
     }
 

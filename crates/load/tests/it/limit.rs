@@ -1,4 +1,5 @@
 //! The limit of real servers whose capacity is known.
+#![expect(clippy::print_stdout, reason = "shown when a test fails")]
 
 use std::time::Duration;
 
@@ -21,7 +22,6 @@ impl Watcher for Nobody {
     }
 
     fn found(&self, line: &str) {
-        // Shown when the test fails.
         println!("{line}");
     }
 }

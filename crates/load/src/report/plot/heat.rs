@@ -100,7 +100,7 @@ fn axes(svg: &mut String, x: &Scale, y: &Scale) {
     let middle = f64::midpoint(x.begin, x.end);
     let _ = write!(
         svg,
-        "<text class=\"axis\" x=\"{middle:.1}\" y=\"{:.1}\" text-anchor=\"middle\">time since the start</text></g>\n",
+        "<text class=\"axis\" x=\"{middle:.1}\" y=\"{:.1}\" text-anchor=\"middle\">time since the start</text></g>",
         y.begin + 38.0
     );
 }
