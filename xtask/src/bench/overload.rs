@@ -42,7 +42,7 @@ pub(crate) struct Options {
     /// Parts, separated by commas; all when left out.
     #[arg(long, value_enum, value_delimiter = ',')]
     only: Vec<Part>,
-    /// Apps, separated by commas; all when left out.
+    /// Apps, separated by commas; all when left out, with --quick the synthetic one.
     #[arg(long, value_enum, value_delimiter = ',')]
     app: Vec<App>,
     /// Who stands in front, separated by commas; all when left out.
@@ -140,7 +140,8 @@ pub(super) fn run(options: &Options) -> Result<()> {
     }
     let lengths = if options.quick { Lengths::QUICK } else { Lengths::FULL };
     let multiples = if options.quick { MULTIPLES_QUICK } else { MULTIPLES };
-    let mut bench = Bench::new(all_or(&options.app), all_or(&options.peer), lengths, multiples);
+    let apps = if options.quick && options.app.is_empty() { vec![App::Synthetic] } else { all_or(&options.app) };
+    let mut bench = Bench::new(apps, all_or(&options.peer), lengths, multiples);
     let parts = all_or(&options.only);
     bench.plan(bench.apps.len(), bench.limit_seconds());
     for part in &parts {

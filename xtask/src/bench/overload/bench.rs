@@ -164,7 +164,7 @@ impl Bench {
             (spent.user_us + spent.system_us) as f64 / 1e6 / load.seconds()
         });
         self.record(label, &stage, &recording, share);
-        self.say(&describe(label, &stage));
+        self.say(&describe(label, &stage, &recording));
         Ok((stage, recording))
     }
 
@@ -176,7 +176,7 @@ impl Bench {
     /// Records a load that was run elsewhere, and says what came of it.
     pub(super) fn note(&mut self, label: Label<'_>, stage: &Stage, recording: &Recording) {
         self.record(label, stage, recording, None);
-        self.say(&describe(label, stage));
+        self.say(&describe(label, stage, recording));
     }
 
     /// Adds a row to the raw file.
@@ -214,16 +214,19 @@ fn raw_row(label: Label<'_>, stage: &Stage, recording: &Recording, front_share: 
     )
 }
 
-fn describe(label: Label<'_>, stage: &Stage) -> String {
+fn describe(label: Label<'_>, stage: &Stage, recording: &Recording) -> String {
     let Label { app, peer, what, .. } = label;
     let totals = &stage.totals;
     let (good, refused) = (milliseconds(totals.good_ms(0.99)), milliseconds(totals.refused_ms(0.99)));
+    let late = if recording.generator.saturated { ", BEHIND ITS SCHEDULE" } else { "" };
     format!(
-        "{app:<10} {peer:<16} {what:<20} {:>6.0} of {:>6.0}/s, p99 {good}; {} refused, p99 {refused}; {} unanswered",
+        "{app:<10} {peer:<16} {what:<20} {:>6.0} of {:>6.0}/s, p99 {good}; {} refused, p99 {refused}; {} unanswered; \
+         generator {:.0} % of a core{late}",
         stage.goodput(),
         stage.offered(),
         totals.refused(),
-        totals.unanswered()
+        totals.unanswered(),
+        100.0 * recording.generator_share()
     )
 }
 
