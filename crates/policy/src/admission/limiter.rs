@@ -21,6 +21,10 @@ pub(super) use self::period::Period;
 /// Answers may take this many times as long as when the instances are not busy. Leaner limits lose throughput wherever work passes
 /// through several stages that wait for each other.
 const STRETCH: f64 = 2.0;
+/// The same where clients leave before their answer: there latency costs more than a little throughput.
+const STRETCH_IMPATIENT: f64 = 1.1;
+/// The share of requests whose clients leave from which on they count as impatient; at four times that, entirely.
+const IMPATIENT_SHARE: f64 = 0.01;
 /// Throughput must grow by this share of the growth of the limit, or the larger limit is not worth its latency.
 const GROWTH_MIN: f64 = 0.15;
 /// Throughput may shrink by this share of the shrinkage of the limit.
@@ -202,6 +206,8 @@ pub(super) struct Limiter {
     last: Option<Point>,
     up: Schedule,
     down: Schedule,
+    /// The share of requests whose clients left, in this period or one of the last.
+    impatience: f64,
 }
 
 impl Limiter {
@@ -216,6 +222,7 @@ impl Limiter {
             last: None,
             up: Schedule::new(UP_EVERY, UP_EVERY_MAX),
             down: Schedule::new(DOWN_EVERY, DOWN_EVERY_MAX),
+            impatience: 0.0,
         }
     }
 
@@ -362,7 +369,7 @@ impl Limiter {
 
     fn next_trial(&mut self, point: &Point, period: &Period) -> Option<f64> {
         let limit = self.limit;
-        let (up_is_due, down_is_due) = (self.up.is_due(), self.down.is_due());
+        let (up_is_due, down_is_due) = (self.up.is_due() && self.impatience < IMPATIENT_SHARE, self.down.is_due());
         let is_settled = point.is_settled();
         match self.room(period) {
             Some(room) if room.stretch < FLAT && up_is_due => Some(limit * LEAP),
@@ -378,7 +385,14 @@ impl Limiter {
     /// What the reference says about a limited period.
     fn room(&self, period: &Period) -> Option<Room> {
         let latency_ns = self.reference.filter(|it| it.weight >= REFERENCE_WEIGHT_MIN)?.latency_ns;
-        Some(Room { enough: STRETCH * period.throughput() * latency_ns / 1e9, stretch: period.latency_ns() / latency_ns })
+        let enough = self.stretch() * period.worked() * latency_ns / 1e9;
+        Some(Room { enough, stretch: period.latency_ns() / latency_ns })
+    }
+
+    /// How much longer than calm answers may take.
+    fn stretch(&self) -> f64 {
+        let impatient = ((self.impatience - IMPATIENT_SHARE) / (3.0 * IMPATIENT_SHARE)).clamp(0.0, 1.0);
+        STRETCH + (STRETCH_IMPATIENT - STRETCH) * impatient
     }
 
     fn move_to(&mut self, limit: f64) {
@@ -402,6 +416,8 @@ impl Limit for Limiter {
 
     fn close(&mut self, period: &Period) -> Plan {
         let before = self.whole();
+        // Believed at once, forgotten within a few periods: after a hang the limit must find its way back.
+        self.impatience = period.abandoned_share().max(self.impatience * 0.25);
         if period.is_in_vain() {
             self.in_vain(period);
         } else if period.is_limited() {

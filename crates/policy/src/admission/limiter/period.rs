@@ -33,9 +33,14 @@ impl Period {
         self.abandoned > self.served
     }
 
-    /// Answers per second.
-    pub(super) fn throughput(&self) -> f64 {
-        self.served as f64 / (self.elapsed_ns as f64 / 1e9).max(1e-9)
+    /// The part of the requests whose clients left.
+    pub(super) fn abandoned_share(&self) -> f64 {
+        self.abandoned as f64 / ((self.served + self.abandoned) as f64).max(1.0)
+    }
+
+    /// Requests the instances worked off per second, also for clients that had left.
+    pub(super) fn worked(&self) -> f64 {
+        (self.served + self.abandoned) as f64 / (self.elapsed_ns as f64 / 1e9).max(1e-9)
     }
 
     /// Everything that came to an end, per second.
