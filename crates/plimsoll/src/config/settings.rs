@@ -130,7 +130,7 @@ table! {
         /// Requests at a time for each upstream, over all its instances. `measured` follows what they can do; `off` lets everything through.
         limit: Limit = Limit::Measured, LimitUpTo(65_536);
         /// Time a request may wait for a place while the load is ordinary. Nobody waits longer.
-        queue_wait_max: Duration = 500 * MS, Time(MS..=MINUTE);
+        queue_wait_max: Duration = 750 * MS, Time(MS..=MINUTE);
         /// Time for which work is kept waiting once it is clear that not everybody can be served. What comes on top is refused at once.
         queue_wait_overloaded: Duration = 50 * MS, Time(MS..=MINUTE);
         /// Requests that may wait for a place, for each upstream.
