@@ -33,8 +33,8 @@ fn peers(bench: &Bench) -> Vec<Peer> {
 }
 
 pub(super) fn run(bench: &mut Bench) -> Result<String> {
-    let mut text = "Goodput counted in tenths of a second by when requests were due. Back: from when on a whole second had at least 95 % of \
-        the limit, or of what was kept from 3 s to 6 s after the step.\n\n\
+    let mut text = "Goodput counted in tenths of a second by when requests were due. Back: from when on the next second, and all \
+        the time from there on, had at least 95 % of the limit, or of what was kept from 3 s to 6 s after the step.\n\n\
         | app | peer | step | back at the limit | back at what is kept | worst 0.5 s | kept, of the limit |\n|---|---|---|--:|--:|--:|--:|\n"
         .to_owned();
     for app in bench.apps.clone() {
@@ -68,11 +68,18 @@ struct Response {
 
 impl Response {
     fn of(recording: &Recording, after: usize, limit: f64) -> Self {
-        let slices: Vec<f64> = recording.stages.iter().skip(after).map(Stage::goodput).collect();
+        let goodput: Vec<f64> = recording.stages.iter().skip(after).map(Stage::goodput).collect();
+        Self::of_slices(&goodput, limit)
+    }
+
+    /// `slices` holds the goodput of each tenth of a second from the step on: at least one second of it.
+    fn of_slices(slices: &[f64], limit: f64) -> Self {
         let share = |slices: &[f64]| slices.iter().sum::<f64>() / slices.len().max(1) as f64 / limit;
         let kept = share(&slices[slices.len().min(KEPT_FROM_SLICE)..]);
         let back = |wanted: f64| {
-            let slice = slices.windows(SLICES_PER_SECOND).position(|second| share(second) >= RECOVERED * wanted);
+            let is_good = |slices: &[f64]| share(slices) >= RECOVERED * wanted;
+            let lasts = |slice: &usize| is_good(&slices[*slice..slice + SLICES_PER_SECOND]) && is_good(&slices[*slice..]);
+            let slice = (0..=slices.len().saturating_sub(SLICES_PER_SECOND)).find(lasts);
             slice.map(|slice| slice as f64 * SLICE_SECONDS)
         };
         let worst = slices.windows(SLICES_PER_SECOND / 2).map(share).fold(f64::INFINITY, f64::min);
@@ -85,5 +92,27 @@ impl std::fmt::Display for Response {
         let after = |back: Option<f64>| back.map_or_else(|| "never".to_owned(), |seconds| format!("{seconds:.1} s"));
         let (limit, kept) = (after(self.back_at_limit_s), after(self.back_at_kept_s));
         write!(formatter, "{limit} | {kept} | {:.0} % | {:.0} %", 100.0 * self.worst, 100.0 * self.kept)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_dip_that_comes_later_is_not_recovery() {
+        let dip_from =
+            |dip: usize| -> Vec<f64> { (0..60).map(|slice| if (dip..dip + 10).contains(&slice) { 0.0 } else { 100.0 }).collect() };
+        let at_once = Response::of_slices(&[100.0; 60], 100.0);
+        assert_eq!((at_once.back_at_limit_s, at_once.worst, at_once.kept), (Some(0.0), 1.0, 1.0));
+        // Ten tenths without any goodput begin at once, or a second after the step.
+        for dip in [0, 10] {
+            let dipped = Response::of_slices(&dip_from(dip), 100.0);
+            let back = dipped.back_at_limit_s.unwrap();
+            let ends = (dip + 10) as f64 * SLICE_SECONDS;
+            assert!((back - ends).abs() < 0.11 && dipped.worst == 0.0, "back after {back} s");
+        }
+        assert_eq!(Response::of_slices(&[80.0; 60], 100.0).back_at_limit_s, None);
+        assert_eq!(Response::of_slices(&[80.0; 60], 100.0).back_at_kept_s, Some(0.0));
     }
 }
