@@ -14,6 +14,7 @@
 //! ```
 
 pub mod layer;
+pub mod outbound;
 
 use std::time::Duration;
 

@@ -10,6 +10,7 @@ use crate::{run, workspace};
 
 /// Each crate and the crates of ours it may depend on, outside its tests.
 const ARROWS: &[(&str, &[&str])] = &[
+    ("axum-layers", &["plimsoll-policy"]),
     (
         "plimsoll",
         &[

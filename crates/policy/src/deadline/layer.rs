@@ -19,7 +19,8 @@ use crate::{Reason, Refusal};
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Deadline(pub Instant);
 
-/// Ends every request at its deadline: the caller's ([`HEADER`]) or the server's, whichever is earlier.
+/// Ends every request at its deadline: the caller's ([`HEADER`]), the server's, or one that is in its extensions already, whichever is
+/// earliest. So it limits what comes in, and further in, around a client, each attempt that goes out.
 ///
 /// Before the head of the answer it is the refusal `deadline-passed`, written by a
 /// [`RespondLayer`](crate::respond::layer::RespondLayer) further out; afterwards the body breaks off, because its rest would come too
@@ -38,7 +39,7 @@ pub struct DeadlineLayer {
 }
 
 impl DeadlineLayer {
-    /// `server` is the longest time any request may take; `None` leaves it to the callers.
+    /// `server` is the longest time any request, or attempt, may take; `None` leaves it to the callers.
     pub fn new(server: Option<Duration>) -> Self {
         Self { server }
     }
@@ -74,7 +75,8 @@ where
 
     fn call(&mut self, mut request: Request<B>) -> Self::Future {
         let caller = request.headers().get(HEADER).and_then(|value| parse(value.as_bytes()));
-        let deadline = earliest(Instant::now(), caller, self.server);
+        let further_out = request.extensions().get::<Deadline>().map(|deadline| deadline.0);
+        let deadline = earliest(Instant::now(), caller, self.server).into_iter().chain(further_out).min();
         if let Some(deadline) = deadline {
             request.extensions_mut().insert(Deadline(deadline));
         }
@@ -195,6 +197,14 @@ mod tests {
         let service = DeadlineLayer::new(Some(Duration::from_secs(2))).layer(service_fn(slow));
         let response = service.oneshot(asking("9000")).await.unwrap();
         assert_eq!(response.status(), StatusCode::OK);
+        assert_eq!(response.into_body().collect().await.unwrap().to_bytes(), "Some(2s)");
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn an_attempt_is_never_given_more_than_the_request_has_left() {
+        let attempts = DeadlineLayer::new(Some(Duration::from_secs(5)));
+        let service = DeadlineLayer::new(Some(Duration::from_secs(2))).layer(attempts.layer(service_fn(slow)));
+        let response = service.oneshot(Request::new(())).await.unwrap();
         assert_eq!(response.into_body().collect().await.unwrap().to_bytes(), "Some(2s)");
     }
 
