@@ -13,7 +13,7 @@ use super::limiter::{Bounds, Limit, Limiter};
 use super::lingering::{self, Lingering};
 use super::load_line::{LoadLine, Refused};
 use super::meter::Meter;
-use super::queue::{self, Arrival, Cause, Denial, Next, Queue, Ticket};
+use super::queue::{self, Arrival, Arrived, Cause, Denial, Next, Queue, Ticket};
 use super::{Outcome, limiter};
 use crate::priority::Priority;
 
@@ -92,17 +92,17 @@ impl<W, L: Limit> Gate<W, L> {
             self.admitted.fetch_add(1, Relaxed);
             return Ok(None);
         }
-        let joined = queue.arrive(arrival, waiter);
+        let Arrived { ticket, displaced } = queue.arrive(arrival, waiter);
         self.waiting.store(queue.len(), SeqCst);
         drop(queue);
-        let joined = joined.inspect_err(|denial| self.count_refused(denial.cause))?;
-        if let Some((displaced, denial)) = joined.displaced {
+        for (displaced, denial) in displaced {
             self.count_refused(denial.cause);
             deliver(displaced, Err(denial));
         }
+        let ticket = ticket.inspect_err(|denial| self.count_refused(denial.cause))?;
         // A place may have come free before the count said that somebody waits.
         self.hand_out(arrival.now_ns, deliver);
-        Ok(Some(joined.ticket))
+        Ok(Some(ticket))
     }
 
     /// A waiter's client has left. False if its verdict was already on the way.
@@ -242,7 +242,13 @@ impl<W, L: Limit> Gate<W, L> {
         self.meter.begin(now_ns + settle_ns, served_min);
         let is_raised = self.limit.swap(limit, SeqCst) < limit;
         drop(limiter);
-        self.lock_queue().learn_drain(period.drain());
+        {
+            let mut queue = self.lock_queue();
+            queue.learn_drain(period.drain());
+            if period.is_limited() && !is_raised {
+                queue.is_full(now_ns);
+            }
+        }
         if is_raised {
             self.hand_out(now_ns, deliver);
         }

@@ -17,6 +17,10 @@ use crate::priority::Priority;
 const CALM_AFTER_NS: u64 = 1_000_000_000;
 /// In an overloaded class at least this many may wait, however slow the pool: a place that comes free must find somebody.
 const WAITERS_MIN: usize = 2;
+/// A class becomes overloaded at this part of its bound already, while arrivals exceed what is completed by this factor for so long.
+const EARLY_PART: f64 = 0.3;
+const GROWTH: f64 = 1.1;
+const BURST_NS: u64 = 400_000_000;
 /// A client is told to come back within half a minute at the most: nobody can see further ahead.
 const RETRY_AFTER_MAX_S: f64 = 30.0;
 
@@ -62,11 +66,11 @@ pub(super) struct Bounds {
     pub wait_overloaded_ns: u64,
 }
 
-/// A waiter that was let in, with whoever had to go for it.
+/// What became of an arrival, and who had to go because of it.
 #[derive(Debug)]
-pub(super) struct Joined<W> {
-    pub ticket: Ticket,
-    pub displaced: Option<(W, Denial)>,
+pub(super) struct Arrived<W> {
+    pub ticket: Result<Ticket, Denial>,
+    pub displaced: Vec<(W, Denial)>,
 }
 
 /// The waiters of all classes.
@@ -77,18 +81,25 @@ pub(super) struct Queue<W> {
     /// Requests the pool completes per second; 0 while unknown.
     drain: f64,
     drain_last: f64,
+    /// When the drain rate was seen to be all that the pool can do: the last time and the one before.
+    full_at_ns: [u64; 2],
     tickets: u64,
 }
 
 impl<W> Queue<W> {
     pub(super) fn new(bounds: Bounds) -> Self {
-        Self { lanes: std::array::from_fn(|_| Lane::default()), bounds, drain: 0.0, drain_last: 0.0, tickets: 0 }
+        Self { lanes: std::array::from_fn(|_| Lane::default()), bounds, drain: 0.0, drain_last: 0.0, full_at_ns: [0; 2], tickets: 0 }
     }
 
     /// Takes the rate of a period. A lower one is believed when a second says the same: the first may have had a stall in it.
     pub(super) fn learn_drain(&mut self, per_second: f64) {
         self.drain = per_second.max(self.drain_last);
         self.drain_last = per_second;
+    }
+
+    /// The drain rate is all that the pool can do: requests waited throughout, and more places would not help.
+    pub(super) fn is_full(&mut self, now_ns: u64) {
+        self.full_at_ns = [now_ns, self.full_at_ns[0]];
     }
 
     pub(super) fn drain(&self) -> f64 {
@@ -108,17 +119,28 @@ impl<W> Queue<W> {
     }
 
     /// Lets a request wait, or says why not.
-    pub(super) fn arrive(&mut self, arrival: Arrival, waiter: W) -> Result<Joined<W>, Denial> {
+    pub(super) fn arrive(&mut self, arrival: Arrival, waiter: W) -> Arrived<W> {
         let class = arrival.priority as usize;
-        let displaced = if self.has_room(class, arrival.now_ns) {
-            if self.len() < self.bounds.waiters_max { None } else { Some(self.displace_lower(class, &arrival)?) }
+        self.lanes[class].arrived(arrival.now_ns);
+        let mut displaced = Vec::new();
+        if self.becomes_overloaded(class, arrival.now_ns) {
+            self.trim(class, arrival.now_ns, &mut displaced);
+        }
+        let made_room = if !self.has_room(class, arrival.now_ns) {
+            self.displace_within(class, &arrival).map(Some)
+        } else if self.len() >= self.bounds.waiters_max {
+            self.displace_lower(class, &arrival).map(Some)
         } else {
-            Some(self.displace_within(class, &arrival)?)
+            Ok(None)
         };
-        self.tickets += 1;
-        let ticket = Ticket { priority: arrival.priority, number: self.tickets };
-        self.lanes[class].push(ticket.number, &arrival, waiter);
-        Ok(Joined { ticket, displaced })
+        let ticket = made_room.map(|gone| {
+            displaced.extend(gone);
+            self.tickets += 1;
+            let ticket = Ticket { priority: arrival.priority, number: self.tickets };
+            self.lanes[class].push(ticket.number, &arrival, waiter);
+            ticket
+        });
+        Arrived { ticket, displaced }
     }
 
     /// A waiter goes away by itself. False if it had been called or turned away before.
@@ -160,17 +182,48 @@ impl<W> Queue<W> {
         self.denial(class, Cause::WaitedTooLong, now_ns)
     }
 
-    fn has_room(&mut self, class: usize, now_ns: u64) -> bool {
-        let available = self.available(class, now_ns);
+    fn has_room(&self, class: usize, now_ns: u64) -> bool {
         let lane = &self.lanes[class];
+        !lane.is_overloaded(now_ns) || lane.len() < self.room(class, now_ns)
+    }
+
+    /// How many may wait in an overloaded class.
+    fn room(&self, class: usize, now_ns: u64) -> usize {
         let target_s = self.bounds.wait_overloaded_ns as f64 / 1e9;
+        ((self.available(class, now_ns) * target_s) as usize).max(WAITERS_MIN)
+    }
+
+    /// Whether a calm class is overloaded from now on: somebody would wait for longer than the bound, or for a good part of it while more
+    /// arrives than is completed, and has for so long that it is no burst.
+    fn becomes_overloaded(&self, class: usize, now_ns: u64) -> bool {
+        let lane = &self.lanes[class];
         if lane.is_overloaded(now_ns) {
-            return lane.len() < ((available * target_s) as usize).max(WAITERS_MIN);
+            return false;
         }
-        let age_ns = lane.head_age_ns(now_ns);
         let bound_s = self.bounds.wait_max_ns as f64 / 1e9;
-        let fits = available <= 0.0 || self.predicted_s(class, available) <= bound_s;
-        fits && age_ns <= self.bounds.wait_max_ns
+        if lane.head_age_ns(now_ns) > self.bounds.wait_max_ns {
+            return true;
+        }
+        let available = self.available(class, now_ns);
+        if available <= 0.0 {
+            return false;
+        }
+        let wait_s = self.predicted_s(class, available);
+        // Twice: the first period may have had a stall in it.
+        let is_known = self.full_at_ns[1] >= lane.busy_since_ns();
+        let grows = || is_known && lane.arrivals_per_second(now_ns, BURST_NS).is_some_and(|arrivals| arrivals > GROWTH * available);
+        wait_s > bound_s || (wait_s > EARLY_PART * bound_s && grows())
+    }
+
+    /// Nobody is left to wait for longer than is worth it: those who came last hear at once what they would hear later.
+    fn trim(&mut self, class: usize, now_ns: u64, displaced: &mut Vec<(W, Denial)>) {
+        self.lanes[class].turned_away(now_ns);
+        let room = self.room(class, now_ns);
+        while self.lanes[class].len() > room {
+            let waiter = self.lanes[class].pop_newest_of_longest().expect("a lane with waiters has a longest tenant");
+            self.lanes[class].turned_away(now_ns);
+            displaced.push((waiter.payload, self.denial(class, Cause::Overloaded, now_ns)));
+        }
     }
 
     /// The wait of one that comes last in its class.

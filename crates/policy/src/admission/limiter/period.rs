@@ -24,7 +24,7 @@ pub(in super::super) struct Period {
 
 impl Period {
     /// Somebody waited nearly all the time, so the concurrency was the limit.
-    pub(super) fn is_limited(&self) -> bool {
+    pub(in super::super) fn is_limited(&self) -> bool {
         self.handed as f64 >= LIMITED_SHARE * (self.served + self.failed + self.abandoned) as f64
     }
 

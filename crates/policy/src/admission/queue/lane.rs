@@ -42,6 +42,9 @@ pub(super) struct Lane<W> {
     turned_away: Rate,
     overloaded: bool,
     turned_away_ns: u64,
+    /// Since when somebody has been waiting without a break, and who came since.
+    busy_since_ns: u64,
+    arrivals: u64,
 }
 
 impl<W> Default for Lane<W> {
@@ -56,6 +59,8 @@ impl<W> Default for Lane<W> {
             turned_away: Rate::default(),
             overloaded: false,
             turned_away_ns: 0,
+            busy_since_ns: 0,
+            arrivals: 0,
         }
     }
 }
@@ -63,6 +68,25 @@ impl<W> Default for Lane<W> {
 impl<W> Lane<W> {
     pub(super) fn len(&self) -> usize {
         self.waiters.len()
+    }
+
+    /// Somebody came, whatever becomes of it.
+    pub(super) fn arrived(&mut self, now_ns: u64) {
+        if self.waiters.is_empty() {
+            self.busy_since_ns = now_ns;
+            self.arrivals = 0;
+        }
+        self.arrivals += 1;
+    }
+
+    pub(super) fn busy_since_ns(&self) -> u64 {
+        self.busy_since_ns
+    }
+
+    /// Arrivals per second since the queue was last empty, if that is long enough ago.
+    pub(super) fn arrivals_per_second(&self, now_ns: u64, long_enough_ns: u64) -> Option<f64> {
+        let busy_ns = now_ns.saturating_sub(self.busy_since_ns);
+        (busy_ns >= long_enough_ns).then(|| self.arrivals as f64 * 1e9 / busy_ns as f64)
     }
 
     pub(super) fn push(&mut self, number: u64, arrival: &Arrival, payload: W) {

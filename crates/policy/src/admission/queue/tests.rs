@@ -28,7 +28,7 @@ fn called(queue: &mut Queue<u64>, now_ns: u64) -> Option<u64> {
 fn critical_comes_before_normal_before_sheddable_and_each_in_order() {
     let mut queue = queue(100);
     for (waiter, priority) in [(1, Priority::Sheddable), (2, Priority::Normal), (3, Priority::Critical), (4, Priority::Normal)] {
-        queue.arrive(arrival(waiter, priority, 0), waiter).unwrap();
+        queue.arrive(arrival(waiter, priority, 0), waiter).ticket.unwrap();
     }
     let order: Vec<u64> = std::iter::from_fn(|| called(&mut queue, 10)).collect();
     assert_eq!(order, [3, 2, 4, 1]);
@@ -38,10 +38,10 @@ fn critical_comes_before_normal_before_sheddable_and_each_in_order() {
 fn tenants_take_turns_however_many_one_of_them_sends() {
     let mut queue = queue(100);
     for waiter in 0..10 {
-        queue.arrive(arrival(waiter, Priority::Normal, 1), waiter).unwrap();
+        queue.arrive(arrival(waiter, Priority::Normal, 1), waiter).ticket.unwrap();
     }
-    queue.arrive(arrival(20, Priority::Normal, 2), 100).unwrap();
-    queue.arrive(arrival(21, Priority::Normal, 2), 101).unwrap();
+    queue.arrive(arrival(20, Priority::Normal, 2), 100).ticket.unwrap();
+    queue.arrive(arrival(21, Priority::Normal, 2), 101).ticket.unwrap();
     let order: Vec<u64> = std::iter::from_fn(|| called(&mut queue, 30)).take(5).collect();
     assert_eq!(order, [0, 100, 1, 101, 2]);
 }
@@ -50,38 +50,65 @@ fn tenants_take_turns_however_many_one_of_them_sends() {
 fn a_full_queue_gives_up_the_newest_of_the_lowest_class_for_a_higher() {
     let mut queue = queue(3);
     for waiter in 0..3 {
-        queue.arrive(arrival(waiter, Priority::Sheddable, 0), waiter).unwrap();
+        queue.arrive(arrival(waiter, Priority::Sheddable, 0), waiter).ticket.unwrap();
     }
-    let (displaced, denial) = queue.arrive(arrival(5, Priority::Critical, 0), 9).unwrap().displaced.unwrap();
+    let (displaced, denial) = queue.arrive(arrival(5, Priority::Critical, 0), 9).displaced.pop().unwrap();
     assert_eq!((displaced, denial.cause, queue.len()), (2, Cause::Displaced, 3));
     // Nobody is lower than the lowest.
-    assert_eq!(queue.arrive(arrival(6, Priority::Sheddable, 0), 10).unwrap_err().cause, Cause::Overloaded);
+    assert_eq!(queue.arrive(arrival(6, Priority::Sheddable, 0), 10).ticket.unwrap_err().cause, Cause::Overloaded);
 }
 
 #[test]
 fn a_full_class_gives_up_the_newest_of_the_tenant_that_floods() {
     let mut queue = queue(4);
     for waiter in 0..4 {
-        queue.arrive(arrival(waiter, Priority::Normal, 1), waiter).unwrap();
+        queue.arrive(arrival(waiter, Priority::Normal, 1), waiter).ticket.unwrap();
     }
-    let displaced = queue.arrive(arrival(5, Priority::Normal, 2), 9).unwrap().displaced.unwrap();
+    let displaced = queue.arrive(arrival(5, Priority::Normal, 2), 9).displaced.pop().unwrap();
     assert_eq!(displaced.0, 3);
     // The flooding tenant itself displaces nobody.
-    assert!(queue.arrive(arrival(6, Priority::Normal, 1), 10).is_err());
+    assert!(queue.arrive(arrival(6, Priority::Normal, 1), 10).ticket.is_err());
 }
 
 #[test]
 fn an_overloaded_class_keeps_a_short_queue_until_nobody_was_turned_away_for_a_second() {
     let mut queue = queue(10_000);
-    // At 1,000 per second half a second holds 500.
-    let accepted = (0..2_000).filter(|waiter| queue.arrive(arrival(0, Priority::Normal, 0), *waiter).is_ok()).count();
-    assert_eq!(accepted, 500);
+    // At 1,000 per second half a second holds 500. One more, and only what 50 ms hold is worth waiting for.
+    let arrived: Vec<_> = (0..501).map(|waiter| queue.arrive(arrival(0, Priority::Normal, 0), waiter)).collect();
+    assert_eq!(arrived.iter().filter(|arrived| arrived.ticket.is_ok()).count(), 500);
+    assert_eq!((arrived[500].displaced.len(), queue.len()), (450, 50));
     assert!(queue.is_overloaded(0));
     while called(&mut queue, 1).is_some() {}
     // Now 50 ms hold 50.
-    let accepted = (0..500).filter(|waiter| queue.arrive(arrival(2, Priority::Normal, 0), *waiter).is_ok()).count();
+    let accepted = (0..500).filter(|waiter| queue.arrive(arrival(2, Priority::Normal, 0), *waiter).ticket.is_ok()).count();
     assert_eq!(accepted, 50);
     assert!(!queue.is_overloaded(2 + CALM_AFTER_NS));
+}
+
+#[test]
+fn more_arrivals_than_answers_are_overload_before_the_bound_is_reached_and_a_burst_is_not() {
+    // 1,000 per second are completed, and the bound is half a second.
+    let steady = |per_second: u64| {
+        let mut queue = queue(10_000);
+        (1..100_000).map(|step| step * MS / 100).find(|at_ns| {
+            let (arrives, is_called) = (at_ns % (1_000 * MS / per_second / 10 * 10) < MS / 100, at_ns % MS == 0);
+            if arrives {
+                let _ = queue.arrive(arrival(*at_ns, Priority::Normal, 0), *at_ns);
+            }
+            if is_called {
+                called(&mut queue, *at_ns);
+                queue.is_full(*at_ns);
+            }
+            queue.is_overloaded(*at_ns)
+        })
+    };
+    let at_ns = steady(1_500).unwrap();
+    assert!((BURST_NS..600 * MS).contains(&at_ns), "{at_ns}");
+    let mut queue = queue(10_000);
+    for waiter in 0..400 {
+        queue.arrive(arrival(0, Priority::Normal, 0), waiter).ticket.unwrap();
+    }
+    assert!(!queue.is_overloaded(0), "four hundred at once are served in time");
 }
 
 #[test]
@@ -91,7 +118,7 @@ fn a_flood_of_sheddable_requests_leaves_the_critical_class_calm() {
         let _ = queue.arrive(arrival(0, Priority::Sheddable, 0), waiter);
     }
     for waiter in 0..400 {
-        queue.arrive(arrival(1, Priority::Critical, 0), waiter).unwrap();
+        queue.arrive(arrival(1, Priority::Critical, 0), waiter).ticket.unwrap();
     }
 }
 
@@ -99,9 +126,9 @@ fn a_flood_of_sheddable_requests_leaves_the_critical_class_calm() {
 fn whoever_has_no_time_left_is_told_instead_of_called() {
     let mut queue = queue(100);
     let with = |deadline_ns| Arrival { deadline_ns, ..arrival(0, Priority::Normal, 0) };
-    queue.arrive(with(10 * MS), 1).unwrap();
-    queue.arrive(with(25 * MS), 2).unwrap();
-    queue.arrive(with(100 * MS), 3).unwrap();
+    queue.arrive(with(10 * MS), 1).ticket.unwrap();
+    queue.arrive(with(25 * MS), 2).ticket.unwrap();
+    queue.arrive(with(100 * MS), 3).ticket.unwrap();
     let mut causes = Vec::new();
     let admitted = loop {
         match queue.next(20 * MS, 10 * MS).unwrap() {
@@ -149,13 +176,14 @@ proptest! {
             match step {
                 Step::Arrive { priority, tenant } => {
                     number += 1;
-                    if let Ok(joined) = queue.arrive(arrival(now_ns, Priority::ALL[priority], tenant), number) {
-                        if let Some((displaced, _)) = joined.displaced {
-                            let index = inside.iter().position(|waiter| waiter.0 == displaced);
-                            prop_assert!(index.is_some(), "displaced {displaced}, who was not inside");
-                            inside.remove(index.unwrap());
-                        }
-                        inside.push((number, joined.ticket));
+                    let arrived = queue.arrive(arrival(now_ns, Priority::ALL[priority], tenant), number);
+                    for (displaced, _) in arrived.displaced {
+                        let index = inside.iter().position(|waiter| waiter.0 == displaced);
+                        prop_assert!(index.is_some(), "displaced {displaced}, who was not inside");
+                        inside.remove(index.unwrap());
+                    }
+                    if let Ok(ticket) = arrived.ticket {
+                        inside.push((number, ticket));
                     }
                 }
                 Step::Leave(which) if !inside.is_empty() => {

@@ -91,7 +91,7 @@ fn an_overload_from_the_first_request_is_brought_under_control_too() {
         let run = simulate(Config::default(), app, load, 1);
         let goodput = run.goodput(10.0, 60.0) / peak;
         let (limit, _, _) = run.limit(30.0, 60.0);
-        assert!(goodput >= 0.93 && limit <= 4.0 * knee, "{name}: {goodput:.3} of the peak, limit {limit:.1} for a knee of {knee}");
+        assert!(goodput >= 0.93 && limit <= 5.0 * knee, "{name}: {goodput:.3} of the peak, limit {limit:.1} for a knee of {knee}");
     }
 }
 
