@@ -2,7 +2,7 @@
 //!
 //! Safe is what has not been sent, or whose method is idempotent: doing it twice is the same as doing it once (RFC 9110, section 9.2.2).
 //! Worth it is a failure without an answer, or an answer that says the server could not. Whether there is a budget for it, and time, is
-//! decided by [`budget`](crate::budget) and [`backoff`](crate::backoff).
+//! decided by [`budget`] and [`backoff`].
 
 pub mod layer;
 
