@@ -90,6 +90,7 @@ impl Exchange {
                 }
             },
         };
+        permit.begins();
         encode::request_head(&mut connection.wire.out.front, request, hop);
         connection.alarm.no_later_than(request.deadline);
         if request.framing != Framing::None {

@@ -155,7 +155,16 @@ impl Permit {
 
     /// For the next attempt: the instance does not work on this one any more.
     pub(crate) fn take_place(&mut self) -> Option<admission::Permit> {
-        self.place.take()
+        let mut place = self.place.take()?;
+        place.rests();
+        Some(place)
+    }
+
+    /// The request goes out now. From here on a client that leaves leaves work behind.
+    pub(crate) fn begins(&mut self) {
+        if let Some(place) = &mut self.place {
+            place.begins();
+        }
     }
 
     pub(crate) fn holds_place(&self) -> bool {

@@ -20,7 +20,7 @@ pub(super) use self::period::Period;
 
 /// Answers may take this many times as long as when the instances are not busy. Leaner limits lose throughput wherever work passes
 /// through several stages that wait for each other.
-const STRETCH: f64 = 2.0;
+const STRETCH: f64 = 1.6;
 /// The same where clients leave before their answer: there latency costs more than a little throughput.
 const STRETCH_IMPATIENT: f64 = 1.1;
 /// The share of requests whose clients leave from which on they count as impatient; at four times that, entirely.

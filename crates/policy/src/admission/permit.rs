@@ -14,22 +14,34 @@ pub enum Outcome {
     Failed,
 }
 
-/// A place at the pool. Say how it ended with [`Permit::finish`].
+/// A place at the pool. Say when an instance begins to work with [`Permit::begins`] and how it ended with [`Permit::finish`].
 ///
-/// A permit that is dropped instead means that the client has left. Most application servers do not notice and work on, so the place
-/// stays taken for as long as the work is estimated to last.
+/// A permit that is dropped while an instance works means that the client has left. Most application servers do not notice and work on, so
+/// the place stays taken for as long as the work is estimated to last. At any other time a drop just gives the place back.
 #[derive(Debug)]
-#[must_use = "a permit that is dropped keeps its place for a while, as the work of a client that left"]
+#[must_use = "a permit that is dropped gives its place back"]
 pub struct Permit {
     /// None once the place is given back.
     admission: Option<Arc<Admission>>,
     began_ns: u64,
     waited_ns: u64,
+    is_at_work: bool,
 }
 
 impl Permit {
     pub(super) fn new(admission: Arc<Admission>, began_ns: u64, waited_ns: u64) -> Self {
-        Self { admission: Some(admission), began_ns, waited_ns }
+        Self { admission: Some(admission), began_ns, waited_ns, is_at_work: false }
+    }
+
+    /// An instance is about to get the request.
+    pub fn begins(&mut self) {
+        self.began_ns = clock::now_ns();
+        self.is_at_work = true;
+    }
+
+    /// The instance is known not to work on it any more, and another one may get it.
+    pub fn rests(&mut self) {
+        self.is_at_work = false;
     }
 
     /// The work is known to be over.
@@ -57,8 +69,11 @@ impl Permit {
 
 impl Drop for Permit {
     fn drop(&mut self) {
-        if let Some(admission) = self.admission.take() {
+        let Some(admission) = self.admission.take() else { return };
+        if self.is_at_work {
             admission.gate.abandon(self.began_ns, clock::now_ns(), &mut admission.delivery());
+        } else {
+            admission.gate.give_back(1, clock::now_ns(), &mut admission.delivery());
         }
     }
 }

@@ -15,7 +15,9 @@ fn fixed(limit: usize) -> Config {
 }
 
 async fn enter(admission: &Arc<Admission>) -> Permit {
-    admission.enter(&Ask::default()).await.unwrap()
+    let mut permit = admission.enter(&Ask::default()).await.unwrap();
+    permit.begins();
+    permit
 }
 
 async fn is_waiting<F: Future>(mut future: Pin<&mut F>) -> bool {
