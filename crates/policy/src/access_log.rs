@@ -21,6 +21,7 @@ use tracing::{Level, info_span};
 use crate::forwarded::TrustedProxies;
 use crate::peer::Peer;
 use crate::refusal::Refusal;
+use crate::remaining::Remaining;
 use crate::request_id::RequestId;
 
 /// The target of the events, for filters such as `access=debug`.
@@ -117,9 +118,10 @@ where
         let mut entry = this.entry.take().expect("a future is not polled after it ended");
         entry.status = Some(response.status());
         entry.refused_by = response.extensions().get::<Refusal>().map(|refusal| refusal.reason.slug());
+        let remaining = Remaining::of(&entry.method, response.headers());
         Poll::Ready(Ok(response.map(|body| {
-            entry.body_ended = body.is_end_stream();
-            LoggedBody { inner: body, entry }
+            entry.body_ended = body.is_end_stream() || remaining.is_nothing();
+            LoggedBody { inner: body, entry, remaining }
         })))
     }
 }
@@ -130,6 +132,7 @@ pin_project! {
         #[pin]
         inner: B,
         entry: Entry,
+        remaining: Remaining,
     }
 }
 
@@ -141,12 +144,16 @@ impl<B: Body> Body for LoggedBody<B> {
         let mut this = self.project();
         let frame = ready!(this.inner.as_mut().poll_frame(context));
         match &frame {
-            Some(Ok(frame)) => this.entry.bytes_out += frame.data_ref().map_or(0, |data| data.remaining() as u64),
+            Some(Ok(frame)) => {
+                let bytes = frame.data_ref().map_or(0, Buf::remaining);
+                this.entry.bytes_out += bytes as u64;
+                this.remaining.take(bytes);
+            }
             Some(Err(_)) => {}
             None => this.entry.body_ended = true,
         }
         // A server that knows the length never asks for the frame after the last.
-        this.entry.body_ended |= this.inner.is_end_stream();
+        this.entry.body_ended |= this.inner.is_end_stream() || this.remaining.is_nothing();
         Poll::Ready(frame)
     }
 

@@ -33,6 +33,7 @@ pub mod hedge;
 pub mod peer;
 pub mod priority;
 pub mod refusal;
+mod remaining;
 pub mod request_id;
 pub mod respond;
 pub mod retry;

@@ -3,8 +3,8 @@ use std::io;
 use std::sync::Mutex;
 
 use bytes::Bytes;
-use futures_util::FutureExt;
-use http_body_util::{BodyExt, Full};
+use futures_util::{FutureExt, stream};
+use http_body_util::{BodyExt, Full, StreamBody};
 use serde_json::Value;
 use tower::{ServiceExt, service_fn};
 use tracing_subscriber::fmt::MakeWriter;
@@ -133,4 +133,28 @@ async fn a_request_dropped_before_its_answer_is_logged_too() {
 fn a_method_of_the_clients_choice_is_cut() {
     let method = Method::from_bytes(&[b'X'; 500]).unwrap();
     assert_eq!(method_name(&method).len(), METHOD_LENGTH_MAX);
+}
+
+/// What is said of an answer whose body is dropped after so many frames, as servers do that stop asking once they have sent what was announced.
+async fn summary(method: Method, frames: usize) -> String {
+    let lines = Lines::default();
+    let _guard = lines.capture();
+    let file = service_fn(|_: Request<Full<Bytes>>| async {
+        let pieces = ["hello ", "world"].map(|piece| Ok::<_, Infallible>(Frame::data(Bytes::from(piece))));
+        Response::builder().header("content-length", 11).body(StreamBody::new(stream::iter(pieces)))
+    });
+    let request = Request::builder().method(method).body(Full::default()).unwrap();
+    let mut body = AccessLogLayer::new(Arc::default()).layer(file).oneshot(request).await.unwrap().into_body();
+    for _ in 0..frames {
+        body.frame().await.unwrap().unwrap();
+    }
+    drop(body);
+    lines.read()[0]["fields"]["message"].as_str().unwrap().to_owned()
+}
+
+#[tokio::test]
+async fn an_answer_that_is_out_as_announced_is_not_cut_off() {
+    assert_eq!(summary(Method::GET, 2).await, "GET (no route) 200");
+    assert_eq!(summary(Method::GET, 1).await, "GET (no route) 200, cut off: the client left");
+    assert_eq!(summary(Method::HEAD, 0).await, "HEAD (no route) 200");
 }

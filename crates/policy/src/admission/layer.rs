@@ -4,6 +4,7 @@ use std::pin::Pin;
 use std::sync::Arc;
 use std::task::{Context, Poll, ready};
 
+use bytes::{Buf, Bytes};
 use http::request::Parts;
 use http::{Request, Response};
 use http_body::{Body, Frame, SizeHint};
@@ -11,6 +12,7 @@ use pin_project_lite::pin_project;
 use tower::{Layer, Service};
 
 use super::{Admission, Ask, Outcome, Permit};
+use crate::remaining::Remaining;
 use crate::respond::layer::pending;
 
 /// Lets a request through when there is a place for it; the place is held until the answer's body has ended.
@@ -90,11 +92,15 @@ where
         Box::pin(async move {
             let permit = match admission.enter(&ask).await {
                 Ok(permit) => permit,
-                Err(refusal) => return Ok(pending::<R>(refusal).map(|inner| AdmittedBody { inner, permit: None })),
+                Err(refusal) => return Ok(pending::<R>(refusal).map(AdmittedBody::without_place)),
             };
+            let method = head.method.clone();
             let request = Request::from_parts(head, body);
             match inner.call(request).await {
-                Ok(response) => Ok(response.map(|inner| AdmittedBody::new(inner, permit))),
+                Ok(response) => {
+                    let remaining = Remaining::of(&method, response.headers());
+                    Ok(response.map(|inner| AdmittedBody::new(inner, permit, remaining)))
+                }
                 Err(error) => {
                     permit.finish(Outcome::Failed);
                     Err(error)
@@ -105,34 +111,46 @@ where
 }
 
 pin_project! {
-    /// An answer's body that holds the request's place until it ends. Dropped before that, the client has left.
+    /// An answer's body that holds the request's place until it ends. Dropped before that, the client has left, and with the dropped future
+    /// its work has ended: the place is free at once.
     pub struct AdmittedBody<B> {
         #[pin]
         inner: B,
-        permit: Option<Permit>,
+        place: Option<Held>,
+    }
+}
+
+struct Held {
+    permit: Permit,
+    remaining: Remaining,
+}
+
+impl<B> AdmittedBody<B> {
+    fn without_place(inner: B) -> Self {
+        Self { inner, place: None }
     }
 }
 
 impl<B: Body> AdmittedBody<B> {
-    fn new(inner: B, permit: Permit) -> Self {
-        if inner.is_end_stream() {
+    fn new(inner: B, permit: Permit, remaining: Remaining) -> Self {
+        if inner.is_end_stream() || remaining.is_nothing() {
             permit.finish(Outcome::Served);
-            return Self { inner, permit: None };
+            return Self::without_place(inner);
         }
-        Self { inner, permit: Some(permit) }
+        Self { inner, place: Some(Held { permit, remaining }) }
     }
 }
 
-impl<B: Body + Default> Default for AdmittedBody<B> {
+impl<B: Default> Default for AdmittedBody<B> {
     fn default() -> Self {
-        Self { inner: B::default(), permit: None }
+        Self::without_place(B::default())
     }
 }
 
 /// What a layer further out writes instead of the service, a problem for instance, holds no place.
-impl<B: From<bytes::Bytes>> From<bytes::Bytes> for AdmittedBody<B> {
-    fn from(bytes: bytes::Bytes) -> Self {
-        Self { inner: B::from(bytes), permit: None }
+impl<B: From<Bytes>> From<Bytes> for AdmittedBody<B> {
+    fn from(bytes: Bytes) -> Self {
+        Self::without_place(B::from(bytes))
     }
 }
 
@@ -143,16 +161,19 @@ impl<B: Body> Body for AdmittedBody<B> {
     fn poll_frame(self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<Option<Result<Frame<B::Data>, B::Error>>> {
         let mut this = self.project();
         let frame = ready!(this.inner.as_mut().poll_frame(context));
-        let outcome = match &frame {
-            Some(Err(_)) => Some(Outcome::Failed),
-            None => Some(Outcome::Served),
-            // A server that knows the length never asks for the frame after the last.
-            Some(Ok(_)) => this.inner.is_end_stream().then_some(Outcome::Served),
-        };
-        if let Some(outcome) = outcome
-            && let Some(permit) = this.permit.take()
-        {
-            permit.finish(outcome);
+        if let Some(held) = this.place.as_mut() {
+            let outcome = match &frame {
+                Some(Err(_)) => Some(Outcome::Failed),
+                None => Some(Outcome::Served),
+                Some(Ok(frame)) => {
+                    held.remaining.take(frame.data_ref().map_or(0, Buf::remaining));
+                    // A server that knows the length never asks for the frame after the last.
+                    (this.inner.is_end_stream() || held.remaining.is_nothing()).then_some(Outcome::Served)
+                }
+            };
+            if let Some((outcome, held)) = outcome.and_then(|outcome| Some((outcome, this.place.take()?))) {
+                held.permit.finish(outcome);
+            }
         }
         Poll::Ready(frame)
     }
@@ -170,8 +191,9 @@ impl<B: Body> Body for AdmittedBody<B> {
 mod tests {
     use std::convert::Infallible;
 
-    use bytes::Bytes;
-    use http_body_util::{BodyExt, Full};
+    use futures_util::stream;
+    use http::Method;
+    use http_body_util::{BodyExt, Full, StreamBody};
     use tower::{ServiceExt, service_fn};
 
     use super::super::Config;
@@ -191,5 +213,33 @@ mod tests {
         assert!(second.headers().contains_key("retry-after"));
         assert_eq!(first.into_body().collect().await.unwrap().to_bytes(), "hello");
         assert_eq!((admission.load().in_flight, admission.load().lingering), (0, 0));
+    }
+
+    /// How many places are taken while an answer of eleven bytes is still at hand, of which so many of its two pieces have gone out.
+    async fn taken(method: Method, announced: bool, pieces_out: usize) -> usize {
+        let admission = Admission::new(Config::default());
+        let file = service_fn(move |_: Request<()>| async move {
+            let pieces = ["hello ", "world"].map(|piece| Ok::<_, Infallible>(Frame::data(Bytes::from(piece))));
+            let mut response = Response::new(StreamBody::new(stream::iter(pieces)).boxed_unsync());
+            if announced {
+                response.headers_mut().insert("content-length", 11.into());
+            }
+            Ok::<_, Infallible>(response)
+        });
+        let layer = AdmissionLayer::new(Arc::clone(&admission), |_: &Parts| Ask::default());
+        let request = Request::builder().method(method).body(()).unwrap();
+        let mut body = layer.layer(file).oneshot(request).await.unwrap().into_body();
+        for _ in 0..pieces_out {
+            body.frame().await.unwrap().unwrap();
+        }
+        admission.load().in_flight
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn an_answer_that_is_out_as_announced_holds_no_place() {
+        assert_eq!(taken(Method::GET, true, 1).await, 1);
+        assert_eq!(taken(Method::GET, true, 2).await, 0);
+        assert_eq!(taken(Method::GET, false, 2).await, 1, "nobody knows whether this was all");
+        assert_eq!(taken(Method::HEAD, false, 0).await, 0, "there is no body");
     }
 }
