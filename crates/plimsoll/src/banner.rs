@@ -4,7 +4,7 @@ use std::fmt;
 use std::net::SocketAddr;
 use std::time::Duration;
 
-use crate::config::{Named, Settings};
+use crate::config::{Limit, Named, Settings};
 
 pub struct Banner<'a> {
     pub gateway: SocketAddr,
@@ -39,12 +39,17 @@ impl fmt::Display for Banner<'_> {
             1 => String::new(),
             attempts => format!(", failover ({attempts} attempts)"),
         };
+        let admission = match gateway.admission.limit {
+            Limit::Measured => "the load line (limit found by measurement), ".to_owned(),
+            Limit::Fixed(limit) => format!("the load line (limit {limit}), "),
+            Limit::Off => String::new(),
+        };
         writeln!(
             formatter,
-            "\n  on   balancing ({}), health probes, ejection{failover}, time and size limits, graceful drain",
+            "\n  on   {admission}balancing ({}), health probes, ejection{failover}\n       circuit breaker, time and size limits, graceful drain",
             gateway.balance.as_str()
         )?;
-        writeln!(formatter, "  off  tls, cache, rate limits, admission control: not built yet")?;
+        writeln!(formatter, "  off  tls, cache, rate limits: not built yet")?;
         writeln!(formatter, "       every value and where it comes from: plimsoll explain")?;
         write!(formatter, "\ntry    curl -i localhost:{}{}\n", self.gateway.port(), self.path)
     }

@@ -53,7 +53,7 @@ async fn serve(settings: &Settings, data_dir: &DataDir) -> Result<(), Failure> {
     let banner = Banner {
         gateway: gateway.address(),
         operator: operator_address,
-        instances: gateway.instances().into_iter().map(|instance| instance.id).collect(),
+        instances: settings.upstreams.iter().flat_map(|upstream| &upstream.servers).map(|server| server.address.to_string()).collect(),
         ready_after: started.elapsed(),
         state: None,
         path: "/",
