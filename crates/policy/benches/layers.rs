@@ -1,8 +1,9 @@
 //! What each layer costs a request: `cargo bench -p plimsoll-policy --bench layers`, on a machine that does nothing else.
 //!
 //! Nanoseconds from a request that is ready to an answer whose body has been read, around a service that answers at once, on one thread.
-//! Short rounds in turns, so that a disturbance meets all rows alike; the table holds medians, and what a layer adds to nothing at all.
-#![allow(clippy::print_stdout, reason = "a bench prints its figures")]
+//! Short rounds in turns, so that a disturbance meets all rows alike; the table holds medians, and what a layer adds to nothing at all. Every
+//! sample goes to standard error.
+#![allow(clippy::print_stdout, clippy::print_stderr, reason = "a bench prints its figures")]
 
 use std::convert::Infallible;
 use std::fmt::Debug;
@@ -85,9 +86,11 @@ fn main() {
         row("**outbound, all of them**", outbound().layer(quick())),
         row("refused, with its problem written", RespondLayer.layer(service_fn(refuse))),
     ];
-    for _ in 0..ROUNDS {
+    eprintln!("round,layer,ns");
+    for round in 1..=ROUNDS {
         for row in &mut rows {
             let sample = (row.round)();
+            eprintln!("{round},\"{}\",{sample:.1}", row.name.trim_matches('*'));
             row.samples.push(sample);
         }
     }
