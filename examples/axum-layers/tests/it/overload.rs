@@ -105,6 +105,32 @@ async fn three_times_what_it_can_do_is_answered_as_far_as_it_goes_and_refused_wi
     assert!(share(Caller::LoudTenant) < 0.8, "{}", share(Caller::LoudTenant));
 }
 
+/// How many orders that claim to be critical were refused while the shop was flooded.
+async fn refused_claims(shop: Shop) -> usize {
+    let shop = Arc::new(shop);
+    let flood = tokio::spawn({
+        let shop = Arc::clone(&shop);
+        async move { burst(&shop).await }
+    });
+    let mut refused = 0;
+    while !flood.is_finished() {
+        let answer = shop.get("/orders", &[("x-tenant", "loud"), ("x-request-priority", "critical")]).await;
+        refused += usize::from(answer.status != StatusCode::OK);
+    }
+    flood.await.unwrap();
+    refused
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn only_a_trusted_proxy_may_say_that_a_request_matters_more_than_its_route() {
+    let weather = Weather::start(|_| Mood::Sunny).await;
+    let (by_proxy, by_stranger) = tokio::join!(async { refused_claims(Shop::open_behind_proxy(weather.address).await).await }, async {
+        refused_claims(Shop::open(weather.address).await).await
+    },);
+    assert_eq!(by_proxy, 0);
+    assert!(by_stranger > 0);
+}
+
 #[tokio::test(flavor = "multi_thread")]
 async fn what_does_not_need_the_database_does_not_wait_for_it() {
     let (shop, _weather) = open().await;

@@ -37,7 +37,16 @@ pub(crate) struct Shop {
 
 impl Shop {
     pub(crate) async fn open(weather: SocketAddr) -> Self {
-        let app = app(format!("http://{weather}/").parse().unwrap(), TrustedProxies::default()).unwrap();
+        Self::open_to(weather, TrustedProxies::default()).await
+    }
+
+    /// Whoever asks does so through a proxy that the shop trusts.
+    pub(crate) async fn open_behind_proxy(weather: SocketAddr) -> Self {
+        Self::open_to(weather, TrustedProxies::new(vec!["127.0.0.0/8".parse().unwrap()])).await
+    }
+
+    async fn open_to(weather: SocketAddr, trusted: TrustedProxies) -> Self {
+        let app = app(format!("http://{weather}/").parse().unwrap(), trusted).unwrap();
         let listener = TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).await.unwrap();
         let address = listener.local_addr().unwrap();
         let mut server = JoinSet::new();
