@@ -70,11 +70,12 @@ pub fn app(weather: Uri, trusted: TrustedProxies) -> Result<Router, fallback::Er
         })
         .with_state(shop)
         .layer((
-            // Who is at the other end, and which route it is: noted first, for every layer further in.
+            // Who is at the other end: first, because whose word counts depends on it.
             MapRequestLayer::new(note_origin),
             // Request id, then access log, then the writing of refusals, then panics: whatever is refused further in becomes a problem that
             // names its request, and is logged as the client got it.
             service_stack(trusted, PanicCount::default()),
+            // The route's pattern, for the access log: inside of it, outside of all that may refuse.
             MapRequestLayer::new(note_route),
             // Outside of admission, so that the time in the queue counts and the queue knows who cannot be served in time.
             DeadlineLayer::new(Some(REQUEST_MAX)),
@@ -84,8 +85,11 @@ pub fn app(weather: Uri, trusted: TrustedProxies) -> Result<Router, fallback::Er
 /// The client for other services: how long, how often and how much it may ask.
 fn outbound() -> Result<Outbound, fallback::Error> {
     let unknown = fallback::Prepared::new(StatusCode::OK, HeaderValue::from_static("text/plain"), Bytes::from_static(b"unknown\n"))?;
+    // One dependency without spare instances: a bad second is reason enough, where a fleet would wait whether the other instances take over.
     let breaker = breaker::Config { steady: false, ..breaker::Config::default() };
+    // The default reserve covers what is in flight at a dying instance of a fleet; here a few requests are.
     let budget = budget::Config { reserve: 10, ..budget::Config::RETRY };
+    // Sooner than this nobody would notice the difference.
     let hedge = hedge::Config { delay_min: Duration::from_millis(50), ..hedge::Config::default() };
     let layers = (
         MapResponseLayer::new(into_body::<DeadlineBody<Body>>),
