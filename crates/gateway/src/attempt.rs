@@ -18,7 +18,6 @@ use plimsoll_policy::hedge::Hedge;
 use tokio::time::{Instant, sleep};
 
 use crate::circuit::Circuit;
-use crate::clock::now_ns;
 use crate::config::Config;
 use crate::failure::{Failed, Failure};
 use crate::forward::Terms;
@@ -28,6 +27,7 @@ use crate::message::{BodyError, Framing, Request, RequestBody, Response};
 use crate::pool::{Pool, Reuse};
 use crate::upstream::{Permit, Upstream, with_rng};
 use once::{Answered, Once, Setback};
+use plimsoll_policy::clock::now_ns;
 use race::Race;
 
 /// How much of an answer is held until it is whole: one read's worth, so that streams and downloads flow.

@@ -10,10 +10,10 @@ use plimsoll_policy::breaker::{Breaker, Call, Failure, Opened};
 use plimsoll_policy::{Reason, Refusal};
 use tokio::time::Instant;
 
-use crate::clock::now_ns;
 use crate::message::{Name, Response};
 use crate::outlier;
 use crate::upstream::{Upstream, WAIT_FOR_INSTANCE};
+use plimsoll_policy::clock::now_ns;
 
 /// One request behind the breaker. Dropped without a word, it says nothing.
 pub(crate) struct Circuit<'a> {

@@ -16,11 +16,9 @@
 //! | `forward`, `pool`, `tunnel` | one attempt on one connection |
 
 mod alarm;
-mod allowance;
 mod attempt;
 pub mod balance;
 mod circuit;
-mod clock;
 pub mod config;
 mod date;
 mod drain;

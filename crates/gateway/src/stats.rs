@@ -7,7 +7,7 @@ use plimsoll_policy::Reason;
 use plimsoll_telemetry::Histogram;
 use plimsoll_telemetry::snapshot::EdgeSnapshot;
 
-use crate::allowance::Allowance;
+use plimsoll_policy::access_log::Allowance;
 
 /// Answers by status class: index 0 is 1xx, 4 is 5xx.
 #[derive(Debug, Default)]

@@ -19,11 +19,11 @@ pub(crate) use member::{Health, Member, MemberStats, Permit, with_rng};
 pub(crate) use resilience::Resilience;
 
 use crate::balance::{self, Balancer};
-use crate::clock::now_ns;
 use crate::config::UpstreamConfig;
 use crate::endpoint::Endpoint;
 use crate::message::Request;
 use crate::outlier::Eligibility;
+use plimsoll_policy::clock::now_ns;
 
 /// How long a request waits when there is no instance at all: long enough for a restart, short enough for a person.
 pub(crate) const WAIT_FOR_INSTANCE: Duration = Duration::from_secs(5);

@@ -2,7 +2,9 @@
 //!
 //! Each event is complete in itself. Everything else that is logged while the request is served happens in a span that carries the
 //! request id. Levels: a 500 is a bug somebody must look at (error), other 5xx are degradation (warn), 4xx are the client's (info),
-//! the rest is diagnosis (debug).
+//! the rest is diagnosis (debug). Refusals for the sake of others, of which there may be thousands a second, have an [`Allowance`].
+
+mod allowance;
 
 use std::net::IpAddr;
 use std::pin::Pin;
@@ -18,6 +20,9 @@ use tower::{Layer, Service};
 use tracing::instrument::{Instrument, Instrumented};
 use tracing::{Level, info_span};
 
+pub use allowance::Allowance;
+
+use crate::clock::now_ns;
 use crate::forwarded::TrustedProxies;
 use crate::peer::Peer;
 use crate::refusal::Refusal;
@@ -50,11 +55,12 @@ impl MatchedRoute {
 #[derive(Clone, Debug)]
 pub struct AccessLogLayer {
     trusted: Arc<TrustedProxies>,
+    shed_lines: Arc<Allowance>,
 }
 
 impl AccessLogLayer {
     pub fn new(trusted: Arc<TrustedProxies>) -> Self {
-        Self { trusted }
+        Self { trusted, shed_lines: Arc::default() }
     }
 }
 
@@ -62,7 +68,7 @@ impl<S> Layer<S> for AccessLogLayer {
     type Service = AccessLogService<S>;
 
     fn layer(&self, inner: S) -> Self::Service {
-        AccessLogService { inner, trusted: Arc::clone(&self.trusted) }
+        AccessLogService { inner, layer: self.clone() }
     }
 }
 
@@ -70,7 +76,7 @@ impl<S> Layer<S> for AccessLogLayer {
 #[derive(Clone, Debug)]
 pub struct AccessLogService<S> {
     inner: S,
-    trusted: Arc<TrustedProxies>,
+    layer: AccessLogLayer,
 }
 
 impl<S, B, R> Service<Request<B>> for AccessLogService<S>
@@ -88,7 +94,7 @@ where
     }
 
     fn call(&mut self, mut request: Request<B>) -> Self::Future {
-        let entry = Entry::begin(&request, &self.trusted);
+        let entry = Entry::begin(&request, &self.layer);
         request.extensions_mut().insert(entry.route.clone());
         let span = info_span!("request", request.id = entry.request_id.map(tracing::field::display));
         let inner = span.in_scope(|| self.inner.call(request)).instrument(span.clone());
@@ -177,22 +183,24 @@ struct Entry {
     bytes_in: Option<u64>,
     status: Option<StatusCode>,
     refused_by: Option<&'static str>,
+    shed_lines: Arc<Allowance>,
     bytes_out: u64,
     body_ended: bool,
 }
 
 impl Entry {
-    fn begin<B: Body>(request: &Request<B>, trusted: &TrustedProxies) -> Self {
+    fn begin<B: Body>(request: &Request<B>, layer: &AccessLogLayer) -> Self {
         let peer = request.extensions().get::<Peer>();
         Self {
             started: Instant::now(),
             request_id: request.extensions().get::<RequestId>().copied(),
             method: request.method().clone(),
             route: MatchedRoute::default(),
-            client_ip: peer.map(|peer| peer.client_ip(request.headers(), trusted)),
+            client_ip: peer.map(|peer| peer.client_ip(request.headers(), &layer.trusted)),
             bytes_in: request.body().size_hint().exact(),
             status: None,
             refused_by: None,
+            shed_lines: Arc::clone(&layer.shed_lines),
             bytes_out: 0,
             body_ended: false,
         }
@@ -227,6 +235,9 @@ pub fn method_name(method: &Method) -> &str {
 
 impl Drop for Entry {
     fn drop(&mut self) {
+        let was_shed = self.refused_by.is_some() && self.status == Some(StatusCode::SERVICE_UNAVAILABLE);
+        let left_out = if was_shed { self.shed_lines.take(now_ns()) } else { Some(0) };
+        let Some(left_out) = left_out else { return };
         // A level is part of an event's static description: one call site each.
         macro_rules! write_at {
             ($level:expr) => {
@@ -242,6 +253,7 @@ impl Drop for Entry {
                     duration_ms = self.started.elapsed().as_secs_f64() * 1_000.0,
                     bytes_in = self.bytes_in,
                     bytes_out = self.bytes_out,
+                    left_out,
                     "{}",
                     self.summary()
                 )

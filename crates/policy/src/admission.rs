@@ -7,8 +7,7 @@
 //! One `Admission` stands before one pool of instances and is shared by all threads. While nobody waits a request costs a few atomics
 //! and two looks at the clock; the lock is taken only when somebody waits. There is no background task and no timer but the waiters' own.
 
-pub(crate) mod clock;
-mod config;
+pub(crate) mod config;
 mod gate;
 pub mod layer;
 mod limiter;
@@ -38,6 +37,7 @@ pub use permit::{Outcome, Permit};
 use self::gate::{Gate, Verdict};
 use self::place::Place;
 use self::queue::{Arrival, Cause, Denial};
+use crate::clock;
 use crate::priority::Priority;
 use crate::refusal::Refusal;
 use crate::respond::Reason;

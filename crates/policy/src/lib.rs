@@ -17,6 +17,7 @@
 //! | [`hedge`] | when a second attempt races a slow first one |
 //! | [`fallback`] | what is answered when no real answer can be had |
 //! | [`access_log`] | what is written about a request once it is over |
+//! | [`clock`] | the time that decisions are told |
 //! | [`catch_panic`] | what a bug in a handler costs |
 //! | [`service_stack`] | in which order a service wears these as tower layers |
 
@@ -26,6 +27,7 @@ pub mod backoff;
 pub mod breaker;
 pub mod budget;
 pub mod catch_panic;
+pub mod clock;
 pub mod deadline;
 pub mod fallback;
 pub mod forwarded;

@@ -10,10 +10,10 @@ use tokio::select;
 use tokio::time::{Instant, sleep};
 
 use super::once::{Answered, Once, Setback};
-use crate::clock::now_ns;
 use crate::interim::Interim;
 use crate::message::RequestBody;
 use crate::upstream::{Permit, Upstream};
+use plimsoll_policy::clock::now_ns;
 
 /// How an attempt ended, with or without a second one beside it.
 pub(super) struct Ended {

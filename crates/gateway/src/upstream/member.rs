@@ -9,12 +9,12 @@ use plimsoll_policy::admission::{self, Outcome};
 use plimsoll_telemetry::Histogram;
 
 use crate::balance::{self, InFlight, Load, Weight};
-use crate::clock::now_ns;
 use crate::endpoint::Endpoint;
 use crate::failure::Failure;
 use crate::message::{Name, ResponseHead};
 use crate::outlier::{self, Outlier, Standing};
 use crate::stats::StatusClasses;
+use plimsoll_policy::clock::now_ns;
 
 /// What active probes say.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

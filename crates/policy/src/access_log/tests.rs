@@ -74,6 +74,22 @@ async fn lines(leaves: bool, respond: fn() -> Response<Full<Bytes>>) -> Vec<Valu
 }
 
 #[tokio::test]
+async fn a_flood_of_refusals_leaves_a_few_lines_and_none_is_lost_from_the_count() {
+    let lines = Lines::default();
+    let _guard = lines.capture();
+    let full = service_fn(|_: Request<Full<Bytes>>| async {
+        Ok::<_, Infallible>(pending::<Full<Bytes>>(Refusal::new(Reason::Overloaded, "no room")))
+    });
+    let service = AccessLogLayer::new(Arc::default()).layer(full);
+    for _ in 0..5_000 {
+        let response = service.clone().oneshot(Request::default()).await.unwrap();
+        response.into_body().collect().await.unwrap();
+    }
+    // Ten for each second that the flood took.
+    assert!((10..=200).contains(&lines.read().len()), "{} lines", lines.read().len());
+}
+
+#[tokio::test]
 async fn an_event_has_every_field_and_the_pattern_instead_of_the_path() {
     let lines = lines(false, || Response::new(Full::from("hello"))).await;
     let fields = &lines[1]["fields"];

@@ -3,7 +3,8 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use super::{Admission, clock};
+use super::Admission;
+use crate::clock;
 
 /// How the work behind a permit ended.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

@@ -2,7 +2,8 @@
 
 use std::sync::Arc;
 
-use super::{Admission, clock};
+use super::Admission;
+use crate::clock;
 
 #[derive(Debug)]
 pub(super) struct Place(Option<Arc<Admission>>);

@@ -7,7 +7,8 @@ use tokio::time;
 
 use super::place::Place;
 use super::queue::{Arrival, Denial, Ticket};
-use super::{Admission, Permit, clock};
+use super::{Admission, Permit};
+use crate::clock;
 
 /// A waiter looks after the places of clients that left no more often than this.
 const LOOK_EVERY_NS: u64 = 20_000_000;

@@ -10,7 +10,7 @@ use tokio::time::Instant;
 use tower::{Layer, Service};
 
 use super::{Breaker, Call, Config, Failure};
-use crate::admission::clock::now_ns;
+use crate::clock::now_ns;
 use crate::respond::layer::pending;
 use crate::{Reason, Refusal};
 

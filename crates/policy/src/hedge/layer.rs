@@ -12,7 +12,7 @@ use tokio::time::{Instant, sleep};
 use tower::{Layer, Service};
 
 use super::{Config, Hedge};
-use crate::admission::clock::now_ns;
+use crate::clock::now_ns;
 
 /// Makes a second call when most answers would have come, and takes whichever answers first; the other is dropped.
 ///

@@ -12,9 +12,9 @@ use tokio::time::{Instant, sleep};
 use tower::{Layer, Service};
 
 use super::Config;
-use crate::admission::clock::now_ns;
 use crate::backoff;
 use crate::budget::Budget;
+use crate::clock::now_ns;
 use crate::deadline::layer::Deadline;
 
 /// Makes a failed request again where that is safe, within a budget that all clones share.

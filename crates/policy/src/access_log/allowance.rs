@@ -8,7 +8,7 @@ const SECOND_NS: u64 = 1_000_000_000;
 
 /// So many lines in each second, and the count of those that were left out.
 #[derive(Debug, Default)]
-pub(crate) struct Allowance {
+pub struct Allowance {
     /// The second under way, and the lines in it: `second * 2^20 + lines`.
     used: AtomicU64,
     left_out: AtomicU64,
@@ -19,7 +19,7 @@ const LINES_MAX: u64 = (1 << LINES_BITS) - 1;
 
 impl Allowance {
     /// Whether a line may be written now; if so, how many were left out since the last one.
-    pub(crate) fn take(&self, now_ns: u64) -> Option<u64> {
+    pub fn take(&self, now_ns: u64) -> Option<u64> {
         let second = now_ns / SECOND_NS;
         let next = |used: u64| match used >> LINES_BITS == second {
             true => Some(used + u64::from(used & LINES_MAX < LINES_MAX)),
