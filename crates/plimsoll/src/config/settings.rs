@@ -33,6 +33,7 @@ pub const TABLES: &[Table<Settings>] = &[
     Fleet::TABLE,
     State::TABLE,
     Service::TABLE,
+    Load::TABLE,
     Log::TABLE,
 ];
 
@@ -52,6 +53,7 @@ table! {
         fleet: Fleet,
         state: State,
         service: Service,
+        load: Load,
         log: Log,
         /// From `[[upstream]]`, in the order of the file.
         upstreams: Vec<Upstream>,
@@ -279,6 +281,14 @@ table! {
         session_keys: Vec<Secret> = Vec::new(), List(SecretText { length_min: 32, may_be_empty: false });
         /// How long a session lives after its last use.
         session_ttl: Duration = 30 * MINUTE, Time(SECOND..=Duration::from_hours(365 * 24));
+    }
+}
+
+table! {
+    /// Load tests.
+    struct Load at [Settings.load] {
+        /// Hosts beyond this machine that `plimsoll load` may ask without `--i-own-this-target`: those that are yours.
+        targets: Vec<String> = Vec::new(), List(HostName);
     }
 }
 

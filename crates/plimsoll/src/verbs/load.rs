@@ -18,7 +18,7 @@ use plimsoll_load::{Error, Plan, Slo, run as run_plan};
 use tokio_util::sync::CancellationToken;
 
 use crate::cli::{LoadArgs, LoadVerb, MeasureArgs};
-use crate::config::Environment;
+use crate::config::{Environment, Flags};
 use crate::open_files;
 use crate::report::Failure;
 use crate::signals::Signals;
@@ -34,7 +34,7 @@ pub fn run(args: &LoadArgs, environment: &Environment) -> Result<(), Failure> {
 }
 
 fn measure(args: &MeasureArgs, environment: &Environment) -> Result<(), Failure> {
-    let plan = plan::of(args)?;
+    let plan = plan::of(args, || Ok(super::load(&Flags::default(), environment)?.settings.load.targets))?;
     // Better now than after minutes of load.
     write::check(args)?;
     open_files::raise();

@@ -21,11 +21,11 @@ impl Allowance {
     /// Whether a line may be written now; if so, how many were left out since the last one.
     pub fn take(&self, now_ns: u64) -> Option<u64> {
         let second = now_ns / SECOND_NS;
-        let next = |used: u64| match used >> LINES_BITS == second {
-            true => Some(used + u64::from(used & LINES_MAX < LINES_MAX)),
-            false => Some(second << LINES_BITS | 1),
+        let next = |used: u64| {
+            let lines = if used >> LINES_BITS == second { used & LINES_MAX } else { 0 };
+            second << LINES_BITS | (lines + 1).min(LINES_MAX)
         };
-        let before = self.used.fetch_update(Relaxed, Relaxed, next).unwrap_or_default();
+        let before = self.used.fetch_update(Relaxed, Relaxed, |used| Some(next(used))).unwrap_or_default();
         let written = if before >> LINES_BITS == second { before & LINES_MAX } else { 0 };
         if written < LINES_PER_SECOND {
             return Some(self.left_out.swap(0, Relaxed));

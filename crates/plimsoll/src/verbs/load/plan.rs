@@ -20,11 +20,12 @@ const BOTH_STEP: Duration = Duration::from_secs(10);
 /// Beyond its limit a server is left by people who have waited this long.
 const SEARCH_TIMEOUT: Duration = Duration::from_secs(1);
 
-pub(super) fn of(args: &MeasureArgs) -> Result<Plan, Failure> {
+/// `allowed` tells the hosts that the user listed as theirs; it is asked only where that matters.
+pub(super) fn of(args: &MeasureArgs, allowed: impl FnOnce() -> Result<Vec<String>, Failure>) -> Result<Plan, Failure> {
     let url = args.url.as_deref().unwrap_or_default();
     let target: Target = url.parse().map_err(failure)?;
-    if !args.i_own_this_target && !target.is_local() {
-        let hint = "if it is yours, or its owner agreed, say so with --i-own-this-target";
+    if !args.i_own_this_target && !target.is_local() && !target.is_allowed(&allowed()?) {
+        let hint = "if it is yours, or its owner agreed, say so with --i-own-this-target, or list its host in load.targets";
         return Err(Failure::asked(format!("{target} is not on this machine: load on what is not yours is an attack")).hint(hint));
     }
     let mut plan = Plan::new(target, pace(args)?);

@@ -51,8 +51,18 @@ fn what_is_not_on_this_machine_needs_a_word() {
     assert_eq!(
         text(&output.stderr),
         "error: http://api.example.invalid/ is not on this machine: load on what is not yours is an attack\n\n\
-         hint: if it is yours, or its owner agreed, say so with --i-own-this-target\n"
+         hint: if it is yours, or its owner agreed, say so with --i-own-this-target, or list its host in load.targets\n"
     );
+}
+
+#[test]
+fn a_host_that_is_listed_as_ones_own_needs_no_word() {
+    let bench = Bench::new();
+    std::fs::write(bench.path("plimsoll.toml"), "[load]\ntargets = [\"api.example.invalid\"]\n").unwrap();
+    let output = bench.load(&["http://api.example.invalid/"]);
+    // It gets as far as asking for an address that does not exist.
+    assert_exit(&output, 1);
+    assert!(text(&output.stderr).contains("cannot reach"), "{}", text(&output.stderr));
 }
 
 #[test]
