@@ -9,7 +9,7 @@
 //! | [`target`] | where requests go, and whose that is |
 //! | [`scenario`] | the requests themselves: weights, templates, virtual users |
 //! | [`schedule`] | when requests are due: pure and seeded |
-//! | [`run`] | carries a plan out |
+//! | [`run()`] | carries a plan out |
 //! | [`record`] | what came back, second by second, and how it is kept |
 //! | [`histogram`] | durations in buckets, at most 0.8 % apart |
 //! | [`figures`] | what a group of requests came to |

@@ -29,7 +29,7 @@ pub struct Slot {
 pub struct Trend {
     /// Seconds of latency gained per second.
     pub slope: f64,
-    /// Where latency will be [`HORIZON`] after the end, in seconds.
+    /// Where latency will be the horizon after the end, in seconds.
     pub ahead: f64,
 }
 

@@ -86,7 +86,7 @@ pub struct MeasureArgs {
     /// The same from a file
     #[arg(long, value_name = "FILE", help_heading = "Requests")]
     pub body_file: Option<PathBuf>,
-    /// One of several requests, as "[WEIGHT] METHOD PATH"; may be given again
+    /// One of several requests, as "METHOD PATH" or "WEIGHT METHOD PATH"; may be given again
     #[arg(long, value_name = "REQUEST", conflicts_with_all = ["method", "body", "body_file"], help_heading = "Requests")]
     pub request: Vec<String>,
     /// File with requests, weights, users and logins
