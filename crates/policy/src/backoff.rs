@@ -15,6 +15,9 @@ pub struct Config {
     pub max: Duration,
 }
 
+/// The longest `Retry-After` that is waited for.
+pub const RETRY_AFTER_MAX: Duration = Duration::from_secs(30);
+
 impl Default for Config {
     fn default() -> Self {
         Self { base: Duration::from_millis(25), max: Duration::from_secs(1) }
@@ -43,7 +46,8 @@ impl Config {
 
     /// A wait that keeps to what the instance asked for and ends before the deadline; `None` if that cannot be: then there is no retry.
     ///
-    /// What was asked for comes first and the jitter on top, or all that were told the same second would come back in it.
+    /// What was asked for comes first and the jitter on top, or all that were told the same second would come back in it. Whoever asks for
+    /// more than [`RETRY_AFTER_MAX`] gets no retry: nobody keeps a request for as long as a server that may be mistaken says.
     pub fn wait_within(
         &self,
         retry: u32,
@@ -51,6 +55,9 @@ impl Config {
         left: Option<Duration>,
         rng: &mut fastrand::Rng,
     ) -> Option<Duration> {
+        if retry_after.is_some_and(|asked| asked > RETRY_AFTER_MAX) {
+            return None;
+        }
         let wait = retry_after.unwrap_or_default().saturating_add(self.wait(retry, rng));
         left.is_none_or(|left| wait < left).then_some(wait)
     }
@@ -118,7 +125,8 @@ mod tests {
         assert!(wait(Some(seconds(2)), Some(seconds(3))).is_some_and(|wait| wait >= seconds(2)));
         assert_eq!(wait(Some(seconds(3)), Some(seconds(3))), None);
         assert_eq!(wait(None, Some(Duration::ZERO)), None);
-        assert!(wait(Some(seconds(1_000)), None).is_some());
+        assert!(wait(Some(seconds(20)), None).is_some());
+        assert!(wait(Some(RETRY_AFTER_MAX + seconds(1)), None).is_none(), "nobody waits for as long as a server may say");
     }
 
     proptest! {

@@ -79,7 +79,12 @@ impl<W, L: Limit> Gate<W, L> {
         if left_ns > 0 && left_ns >= self.meter.quick_ns() {
             return Ok(());
         }
-        let cause = if left_ns == 0 { Cause::DeadlinePassed } else { Cause::DeadlineUnreachable };
+        let cause = if left_ns == 0 {
+            Cause::DeadlinePassed
+        } else {
+            self.meter.doubt_quick();
+            Cause::DeadlineUnreachable
+        };
         let denial = self.lock_queue().denial(Priority::default() as usize, cause, now_ns);
         self.count_refused(cause);
         Err(denial)
@@ -244,7 +249,8 @@ impl<W, L: Limit> Gate<W, L> {
         drop(limiter);
         {
             let mut queue = self.lock_queue();
-            queue.learn_drain(period.drain());
+            let potential = if period.is_limited() { period.drain() } else { period.potential(limit) };
+            queue.learn_drain(period.drain(), potential);
             if period.is_limited() && !is_raised {
                 queue.is_full(now_ns);
             }

@@ -6,7 +6,7 @@
 //!
 //! While nobody has to wait there is nothing to limit: such *calm* periods only raise the limit, and teach how long an answer takes when
 //! the instances are not busy (the reference). When requests wait, the period is *limited* and the limit is the concurrency. Then:
-//! - twice throughput × reference latency is room enough (Little's law): the limit moves there, down at once or up in steps;
+//! - a little more than throughput × reference latency is room enough (Little's law): the limit moves there, down at once or up in steps;
 //! - each move is a trial. Less throughput than before proves a move down wrong, no more throughput than before a move up;
 //! - now and then a trial goes up by half, which costs nothing but a little latency, and, where nothing vouches for the present limit,
 //!   down by a fifth;
@@ -19,8 +19,11 @@ mod tests;
 pub(super) use self::period::Period;
 
 /// Answers may take this many times as long as when the instances are not busy. Leaner limits lose throughput wherever work passes
-/// through several stages that wait for each other.
-const STRETCH: f64 = 1.6;
+/// through several stages that wait for each other, the more so the more uneven it is: while a few long answers are worked on, many short
+/// ones must be at hand. The second is added for each unit of unevenness (standard deviation over mean).
+const STRETCH: f64 = 2.0;
+const STRETCH_UNEVEN: f64 = 0.1;
+const STRETCH_MAX: f64 = 2.4;
 /// The same where clients leave before their answer: there latency costs more than a little throughput.
 const STRETCH_IMPATIENT: f64 = 1.1;
 /// The share of requests whose clients leave from which on they count as impatient; at four times that, entirely.
@@ -369,13 +372,14 @@ impl Limiter {
 
     fn next_trial(&mut self, point: &Point, period: &Period) -> Option<f64> {
         let limit = self.limit;
-        let (up_is_due, down_is_due) = (self.up.is_due() && self.impatience < IMPATIENT_SHARE, self.down.is_due());
+        let (up_is_due, down_is_due) = (self.up.is_due(), self.down.is_due());
+        let may_try = self.impatience < IMPATIENT_SHARE;
         let is_settled = point.is_settled();
         match self.room(period) {
-            Some(room) if room.stretch < FLAT && up_is_due => Some(limit * LEAP),
+            Some(room) if room.stretch < FLAT && up_is_due && may_try => Some(limit * LEAP),
             Some(room) if room.enough > limit * 1.1 && up_is_due => Some(room.enough.min(limit * 2.0)),
             Some(room) if room.enough < limit / 1.2 => Some(room.enough.max(limit / 4.0)),
-            _ if up_is_due && is_settled => Some((limit * UP).max(limit + 1.0)),
+            _ if up_is_due && is_settled && may_try => Some((limit * UP).max(limit + 1.0)),
             Some(_) if down_is_due && is_settled => Some((limit * DOWN).min(limit - 1.0)),
             None if down_is_due && is_settled => Some((limit * DOWN_BLIND).min(limit - 1.0)),
             _ => None,
@@ -392,7 +396,8 @@ impl Limiter {
     /// How much longer than calm answers may take.
     fn stretch(&self) -> f64 {
         let impatient = ((self.impatience - IMPATIENT_SHARE) / (3.0 * IMPATIENT_SHARE)).clamp(0.0, 1.0);
-        STRETCH + (STRETCH_IMPATIENT - STRETCH) * impatient
+        let patient = (STRETCH + STRETCH_UNEVEN * self.variation()).min(STRETCH_MAX);
+        patient + (STRETCH_IMPATIENT - patient) * impatient
     }
 
     fn move_to(&mut self, limit: f64) {

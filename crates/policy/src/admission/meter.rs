@@ -11,6 +11,8 @@ const PERIOD_MIN_NS: u64 = 50_000_000;
 const PERIOD_MAX_NS: u64 = 2_000_000_000;
 /// With so few answers it goes on for up to five times as long.
 const SERVED_FEW: u64 = 20;
+/// The quickest answers are known after so many.
+const QUICK_AFTER: u64 = 50;
 /// Latencies are squared in these units, so that a minute squared and thousands of them fit.
 const SQUARE_UNIT_SHIFT: u32 = 13;
 
@@ -27,6 +29,8 @@ pub(super) struct Meter {
     latency_square_sum: AtomicU64,
     mean_ns: AtomicU64,
     quick_ns: AtomicU64,
+    /// Answers that `quick_ns` rests on, up to [`QUICK_AFTER`].
+    quick_known: AtomicU64,
 }
 
 impl Meter {
@@ -41,6 +45,7 @@ impl Meter {
             latency_square_sum: AtomicU64::new(0),
             mean_ns: AtomicU64::new(0),
             quick_ns: AtomicU64::new(0),
+            quick_known: AtomicU64::new(0),
         }
     }
 
@@ -85,9 +90,15 @@ impl Meter {
         self.mean_ns.load(Relaxed)
     }
 
-    /// What nine of ten answers take longer than.
+    /// What nine of ten answers take longer than; nothing while too few were seen.
     pub(super) fn quick_ns(&self) -> u64 {
-        self.quick_ns.load(Relaxed)
+        if self.quick_known.load(Relaxed) < QUICK_AFTER { 0 } else { self.quick_ns.load(Relaxed) }
+    }
+
+    /// Somebody was refused by [`Self::quick_ns`]. Refusals teach nothing, so it gives way to them: a few get through, and prove or correct it.
+    pub(super) fn doubt_quick(&self) {
+        let quick_ns = self.quick_ns.load(Relaxed);
+        self.quick_ns.store(quick_ns - quick_ns / 16, Relaxed);
     }
 
     /// Ends the period and begins the next. Called by one at a time; what others count in between falls to either period.
@@ -135,6 +146,9 @@ impl Meter {
     /// Two estimates for two purposes. Threads may overwrite each other's update: one answer more or less does not matter.
     fn learn(&self, latency_ns: u64) {
         self.learn_mean(latency_ns);
+        if self.quick_known.load(Relaxed) < QUICK_AFTER {
+            self.quick_known.fetch_add(1, Relaxed);
+        }
         let quick_ns = self.quick_ns.load(Relaxed);
         let quick_ns = if quick_ns == 0 {
             latency_ns

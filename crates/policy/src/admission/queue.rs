@@ -81,6 +81,8 @@ pub(super) struct Queue<W> {
     /// Requests the pool completes per second; 0 while unknown.
     drain: f64,
     drain_last: f64,
+    /// Requests the pool might complete per second: more than it does while few are asked of it.
+    potential: f64,
     /// When the drain rate was seen to be all that the pool can do: the last time and the one before.
     full_at_ns: [u64; 2],
     tickets: u64,
@@ -88,11 +90,20 @@ pub(super) struct Queue<W> {
 
 impl<W> Queue<W> {
     pub(super) fn new(bounds: Bounds) -> Self {
-        Self { lanes: std::array::from_fn(|_| Lane::default()), bounds, drain: 0.0, drain_last: 0.0, full_at_ns: [0; 2], tickets: 0 }
+        Self {
+            lanes: std::array::from_fn(|_| Lane::default()),
+            bounds,
+            drain: 0.0,
+            drain_last: 0.0,
+            potential: 0.0,
+            full_at_ns: [0; 2],
+            tickets: 0,
+        }
     }
 
     /// Takes the rate of a period. A lower one is believed when a second says the same: the first may have had a stall in it.
-    pub(super) fn learn_drain(&mut self, per_second: f64) {
+    pub(super) fn learn_drain(&mut self, per_second: f64, potential: f64) {
+        self.potential = potential;
         self.drain = per_second.max(self.drain_last);
         self.drain_last = per_second;
     }
@@ -208,7 +219,8 @@ impl<W> Queue<W> {
         if available <= 0.0 {
             return false;
         }
-        let wait_s = self.predicted_s(class, available);
+        // What a quiet pool completes is not what it can do: a burst would look like overload.
+        let wait_s = self.predicted_s(class, available) * (self.drain / self.potential.max(self.drain));
         // Twice: the first period may have had a stall in it.
         let is_known = self.full_at_ns[1] >= lane.busy_since_ns();
         let grows = || is_known && lane.arrivals_per_second(now_ns, BURST_NS).is_some_and(|arrivals| arrivals > GROWTH * available);

@@ -199,3 +199,59 @@ async fn visit(admission: &Arc<Admission>, inside: &AtomicUsize, seed: u64) {
     inside.fetch_sub(1, Ordering::SeqCst);
     permit.finish(if seed.is_multiple_of(5) { Outcome::Failed } else { Outcome::Served });
 }
+
+#[tokio::test(start_paused = true)]
+async fn whoever_waits_gets_the_place_of_a_client_that_leaves_meanwhile() {
+    let admission = Admission::new(fixed(1));
+    for _ in 0..100 {
+        let permit = enter(&admission).await;
+        advance(Duration::from_millis(100)).await;
+        permit.finish(Outcome::Served);
+    }
+    let first = enter(&admission).await;
+    let waiting = tokio::spawn({
+        let admission = Arc::clone(&admission);
+        async move { admission.enter(&Ask::default()).await.map(|permit| permit.waited()) }
+    });
+    tokio::task::yield_now().await;
+    assert_eq!(admission.load().waiting, [0, 1, 0]);
+    // Nobody else comes or goes who could notice that its work is over.
+    drop(first);
+    let waited = waiting.await.unwrap().unwrap();
+    assert!((100..300).contains(&waited.as_millis()), "{waited:?}");
+}
+
+/// Asks so many times with so much time left, as clients do that all send deadlines; how many got in and were answered within 5 ms.
+async fn asked_with(admission: &Arc<Admission>, times: usize, left: Duration) -> usize {
+    let mut answered = 0;
+    for _ in 0..times {
+        let ask = Ask { deadline: Some(Instant::now() + left), ..Ask::default() };
+        if let Ok(mut permit) = admission.enter(&ask).await {
+            permit.begins();
+            advance(Duration::from_millis(5)).await;
+            permit.finish(Outcome::Served);
+            answered += 1;
+        }
+        advance(Duration::from_millis(10)).await;
+    }
+    answered
+}
+
+#[tokio::test(start_paused = true)]
+async fn slow_answers_of_the_past_do_not_lock_out_those_who_send_deadlines() {
+    let admission = Admission::new(fixed(20));
+    let slow = async |count| {
+        for _ in 0..count {
+            let permit = enter(&admission).await;
+            advance(Duration::from_millis(1_500)).await;
+            permit.finish(Outcome::Served);
+        }
+    };
+    // A cold start proves nothing.
+    slow(1).await;
+    assert_eq!(asked_with(&admission, 20, Duration::from_secs(1)).await, 20);
+    // A slow hour is believed, but not for ever: refusals alone would never prove it wrong.
+    slow(200).await;
+    let answered = asked_with(&admission, 400, Duration::from_millis(200)).await;
+    assert!((300..400).contains(&answered), "{answered} of 400");
+}

@@ -1,5 +1,6 @@
 //! Waiting for a place: a ticket in the queue, a timer, and a clean exit whenever the client leaves.
 
+use std::ops::RangeInclusive;
 use std::sync::Arc;
 
 use tokio::sync::oneshot;
@@ -10,8 +11,8 @@ use super::queue::{Arrival, Denial, Ticket};
 use super::{Admission, Permit};
 use crate::clock;
 
-/// A waiter looks after the places of clients that left no more often than this.
-const LOOK_EVERY_NS: u64 = 20_000_000;
+/// A waiter looks after the places of clients that left no more often than this, and no more seldom: clients may leave while it waits.
+const LOOK_EVERY_NS: RangeInclusive<u64> = 20_000_000..=100_000_000;
 
 /// Waits for a place, but not for ever: the waiter's own timer holds the bound even if no request ever ends.
 pub(super) async fn wait(admission: &Arc<Admission>, arrival: Arrival) -> Result<Permit, Denial> {
@@ -24,13 +25,15 @@ pub(super) async fn wait(admission: &Arc<Admission>, arrival: Arrival) -> Result
     let patience_ends_ns = arrival.deadline_ns.min(arrival.now_ns + gate.wait_max_ns());
     loop {
         let now_ns = clock::now_ns();
+        // First: the place of a client that left may be free by now, for this very waiter.
+        gate.tick(now_ns, &mut admission.delivery());
         if now_ns >= patience_ends_ns
             && let Some(denial) = gate.expire(ticket, now_ns)
         {
             return Err(denial);
         }
         // Places of clients that left come back when somebody looks: with everybody waiting, that is us. Not all the time, though.
-        let look_ns = gate.next_tick_ns().max(now_ns + LOOK_EVERY_NS);
+        let look_ns = gate.next_tick_ns().clamp(now_ns + LOOK_EVERY_NS.start(), now_ns + LOOK_EVERY_NS.end());
         // Once patience has ended a verdict is on its way.
         let wake_ns = if now_ns >= patience_ends_ns { u64::MAX / 2 } else { look_ns.min(patience_ends_ns) };
         if let Ok(verdict) = time::timeout_at(clock::to_instant(wake_ns), &mut standing.receiver).await {
@@ -38,7 +41,6 @@ pub(super) async fn wait(admission: &Arc<Admission>, arrival: Arrival) -> Result
             let now_ns = clock::now_ns();
             return Ok(Permit::new(Arc::clone(admission), now_ns, now_ns.saturating_sub(arrival.now_ns)));
         }
-        gate.tick(clock::now_ns(), &mut admission.delivery());
     }
 }
 

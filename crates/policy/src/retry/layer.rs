@@ -122,6 +122,8 @@ impl Shared {
             if !self.budget.try_spend(now_ns()) {
                 return result;
             }
+            // What failed may hold a connection or a place.
+            drop(result);
             sleep(wait).await;
             poll_fn(|context| service.poll_ready(context)).await?;
             attempts += 1;

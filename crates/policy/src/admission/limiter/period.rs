@@ -48,6 +48,13 @@ impl Period {
         (self.served + self.failed) as f64 / (self.elapsed_ns as f64 / 1e9).max(1e-9)
     }
 
+    /// What the pool might complete per second in a calm period: as much as so many at once would, if none took longer for it. What it did
+    /// complete is only what was asked for.
+    pub(in super::super) fn potential(&self, limit: usize) -> f64 {
+        let at_once = if self.served > 0 { limit as f64 / (self.latency_ns() / 1e9).max(1e-9) } else { 0.0 };
+        self.drain().max(at_once)
+    }
+
     pub(in super::super) fn latency_ns(&self) -> f64 {
         self.latency_sum_ns / (self.served as f64).max(1.0)
     }

@@ -8,7 +8,7 @@ const MS: u64 = 1_000_000;
 
 fn queue(waiters_max: usize) -> Queue<u64> {
     let mut queue = Queue::new(Bounds { waiters_max, wait_max_ns: 500 * MS, wait_overloaded_ns: 50 * MS });
-    queue.learn_drain(1_000.0);
+    queue.learn_drain(1_000.0, 1_000.0);
     queue
 }
 
@@ -142,9 +142,9 @@ fn whoever_has_no_time_left_is_told_instead_of_called() {
 #[test]
 fn one_slow_period_is_not_believed_but_two_are() {
     let mut queue = queue(100);
-    queue.learn_drain(200.0);
+    queue.learn_drain(200.0, 200.0);
     assert!((queue.drain() - 1_000.0).abs() < 1e-9);
-    queue.learn_drain(200.0);
+    queue.learn_drain(200.0, 200.0);
     assert!((queue.drain() - 200.0).abs() < 1e-9);
 }
 

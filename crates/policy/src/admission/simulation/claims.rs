@@ -36,9 +36,10 @@ fn goodput_stays_near_the_peak_at_two_five_and_ten_times_the_capacity() {
     for (name, app, kinds, peak, knee) in apps() {
         for times in [2.0, 5.0, 10.0] {
             let load = Load::phases(&[(5.0, 0.5 * peak), (30.0, times * peak)]).of(&kinds).with_patience(CLIENT_PATIENCE_NS);
-            let run = simulate(Config::default(), app.clone(), load.clone(), 1);
-            let goodput = run.goodput(6.0, 35.0);
-            let best = best(&app, knee, load, 1, (6.0, 35.0));
+            // The slow ones among the mixed routes are so few in half a minute that one draw proves little.
+            let mean = |goodput: &dyn Fn(u64) -> f64| SEEDS.into_iter().map(goodput).sum::<f64>() / SEEDS.len() as f64;
+            let goodput = mean(&|seed| simulate(Config::default(), app.clone(), load.clone(), seed).goodput(6.0, 35.0));
+            let best = mean(&|seed| best(&app, knee, load.clone(), seed, (6.0, 35.0)));
             // Chance can lift the one run above what the app can do in the long run.
             assert!(goodput >= 0.95 * best.min(peak), "{name} at {times}: {goodput:.1}/s of {best:.1}/s");
         }
@@ -81,6 +82,16 @@ fn the_limit_is_found_near_the_knee_and_stays_there() {
         let run = simulate(Config::default(), app, Load::phases(&[(10.0, 0.5 * peak), (50.0, 3.0 * peak)]).of(&kinds), 1);
         let (mean, _, _) = run.limit(20.0, 60.0);
         assert!(mean >= 0.95 * knee && mean <= 3.0 * knee, "{name}: {mean:.1} for a knee of {knee}");
+    }
+}
+
+#[test]
+fn a_burst_on_a_quiet_pool_is_served_and_not_taken_for_overload() {
+    // Two requests a second say nothing about what the pool can do. Then sixty at once: three times its limit, and 150 ms of work.
+    for seed in SEEDS {
+        let load = Load::phases(&[(30.0, 2.0), (0.01, 6_000.0), (5.0, 2.0)]);
+        let run = simulate(Config::default(), App::servers(20, Service::Fixed(0.05)), load, seed);
+        assert_eq!(run.all().refused(), 0, "seed {seed}: {} requests", run.all().count());
     }
 }
 
