@@ -1,7 +1,7 @@
 //! `plimsoll gateway` in front of servers that somebody else runs, told by `plimsoll.toml`.
 
 use std::collections::BTreeSet;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 
 use plimsoll_testbed::poll::until_blocking;
 
@@ -47,20 +47,37 @@ fn serves_from_a_port_and_a_socket_and_does_without_either() {
     fleet.stop();
 }
 
-#[test]
-fn servers_that_were_never_there_are_waited_for_and_then_503() {
-    let directory = tempfile::tempdir().unwrap();
-    let socket = directory.path().join("app.sock");
+fn before_nobody(directory: &Path) -> (Fleet, PathBuf) {
+    let socket = directory.join("app.sock");
     let servers = format!("[[upstream]]\nname = \"o\"\nservers = [\"unix:{}\"]\n", socket.display());
-    let fleet = gateway(directory.path(), &format!("{servers}[[route]]\nmatch = \"/*\"\nupstream = \"o\"\n"));
-    let answer = fleet.client().get("/");
-    answer.assert_problem(503, "no-instance");
-    assert!((1..=60).contains(&answer.header("Retry-After").parse::<u64>().unwrap()), "{answer:?}");
+    (gateway(directory, &format!("{servers}[[route]]\nmatch = \"/*\"\nupstream = \"o\"\n")), socket)
+}
 
+#[test]
+fn who_comes_early_is_served_as_soon_as_somebody_is_there() {
+    let directory = tempfile::tempdir().unwrap();
+    let (fleet, socket) = before_nobody(directory.path());
     let mut early = fleet.client();
     early.begin(&Request::get("/")).unwrap();
     let _late = Origin::unix("late", &socket);
-    assert_eq!(name(&early.finish(&Request::get("/")).unwrap()), "late", "who came early is served as soon as somebody is there");
+    assert_eq!(name(&early.finish(&Request::get("/")).unwrap()), "late");
+    fleet.stop();
+}
+
+#[test]
+fn servers_that_were_never_there_are_waited_for_once_and_refused_at_once_until_they_are() {
+    let directory = tempfile::tempdir().unwrap();
+    let (fleet, socket) = before_nobody(directory.path());
+    let answer = fleet.client().get("/");
+    answer.assert_problem(503, "no-instance");
+    assert!((1..=60).contains(&answer.header("Retry-After").parse::<u64>().unwrap()), "{answer:?}");
+    let answer = fleet.client().get("/");
+    answer.assert_problem(503, "circuit-open");
+    assert!((1..=60).contains(&answer.header("Retry-After").parse::<u64>().unwrap()), "{answer:?}");
+
+    let _late = Origin::unix("late", &socket);
+    let served = || Ok((fleet.client().get("/").status == 200).then_some(()));
+    until_blocking(PATIENCE, "requests to be served", served).unwrap();
     fleet.stop();
 }
 
