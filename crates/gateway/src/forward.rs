@@ -24,7 +24,7 @@ use crate::upstream::Permit;
 /// An instance's head may be this large; larger is taken for a fault of the instance.
 const RESPONSE_HEAD_BYTES_MAX: usize = 256 * 1024;
 
-/// An answer whose body takes longer than this after its head is a stream or a download: it gives back its place below the load line.
+/// A body that takes longer than this, either way, is a stream or a slow client: it gives back its place below the load line.
 const BODY_WORK_MAX: Duration = Duration::from_secs(1);
 
 /// What an attempt must know, besides the instance it goes to.
@@ -90,12 +90,15 @@ impl Exchange {
                 }
             },
         };
-        permit.begins();
         encode::request_head(&mut connection.wire.out.front, request, hop);
         connection.alarm.no_later_than(request.deadline);
-        if request.framing != Framing::None {
+        let now = Instant::now();
+        let work_ends = (request.framing != Framing::None).then_some(now + BODY_WORK_MAX);
+        if let Some(work_ends) = work_ends {
             permit.uploading();
-            connection.alarm.set_after(timeouts.body_idle);
+            connection.alarm.set(work_ends.min(now + timeouts.body_idle));
+        } else {
+            permit.begins();
         }
         Ok(Self {
             bytes_before: connection.wire.out.bytes_total,
@@ -110,7 +113,7 @@ impl Exchange {
             timeouts: *timeouts,
             total_ends,
             deadline: request.deadline,
-            work_ends: None,
+            work_ends,
             waiting: false,
             over: false,
             repeatable: request.is_idempotent(),
@@ -188,9 +191,27 @@ impl Exchange {
             Poll::Ready(Err(HeadError::BareNewline)) => Poll::Ready(Err(Failure::Malformed("a line that ends without CR"))),
             Poll::Pending => {
                 ready!(connection.alarm.poll(cx));
+                if self.uploads_slowly() {
+                    return self.poll_head(cx);
+                }
                 Poll::Ready(Err(self.alarm_failure()))
             }
         }
+    }
+
+    /// Gives back the place of a request whose body is still coming: others need it more.
+    fn uploads_slowly(&mut self) -> bool {
+        let is_slow = self.sending == Sending::Body
+            && self.permit.holds_place()
+            && self.work_ends.is_some_and(|ends| ends <= Instant::now())
+            && !self.deadline_has_passed();
+        if is_slow {
+            drop(self.permit.take_place());
+            if let Some(connection) = &mut self.connection {
+                connection.alarm.set_after(self.timeouts.body_idle);
+            }
+        }
+        is_slow
     }
 
     /// Which time limit the alarm stood for.
@@ -232,7 +253,9 @@ impl Exchange {
                 match frame {
                     Some(Ok(Frame::Data(data))) => {
                         encode::data(out, data, self.request_framing);
-                        connection.alarm.set_after(self.timeouts.body_idle);
+                        let idle_ends = Instant::now() + self.timeouts.body_idle;
+                        let work_ends = self.work_ends.filter(|_| self.permit.holds_place());
+                        connection.alarm.set(work_ends.map_or(idle_ends, |ends| ends.min(idle_ends)));
                         break;
                     }
                     Some(Ok(Frame::Trailers(trailers))) => encode::end(out, Some(&trailers), self.request_framing),
@@ -240,6 +263,7 @@ impl Exchange {
                     None => encode::end(out, None, self.request_framing),
                 }
                 self.sending = Sending::Done;
+                self.work_ends = None;
                 if self.request_framing != Framing::None {
                     self.permit.uploaded();
                 }

@@ -178,7 +178,8 @@ impl Upstream {
         let eligibility = Eligibility::of(members.iter().map(|member| member.is_good(now)), self.config.ejection.panic_threshold);
         let may = |index: usize| eligibility.admits(members[index].is_good(now)) && !tried.contains(&members[index].slot);
         let share = self.admission.as_ref().map_or(u32::MAX, |admission| share(admission.limit(), members.len()));
-        let has_room = |index: usize| may(index) && members[index].in_flight() < share;
+        // Whoever is kept on one instance stays there, however full it is.
+        let has_room = |index: usize| may(index) && (key.is_some() || members[index].in_flight() < share);
         let pick =
             |rng: &mut fastrand::Rng| roster.balancer.pick(has_room, key, now, rng).or_else(|| roster.balancer.pick(may, key, now, rng));
         let chosen = with_rng(pick)?;

@@ -223,6 +223,7 @@ impl Permit {
     /// The member has all of the request.
     pub(crate) fn uploaded(&mut self) {
         self.turn_ns = now_ns();
+        self.begins();
         if let Some(in_flight) = &mut self.in_flight {
             self.member.load.resume(in_flight, self.turn_ns);
         }

@@ -182,6 +182,21 @@ async fn a_slow_upload_asks_for_its_place_when_it_has_arrived() {
 }
 
 #[tokio::test]
+async fn a_client_that_does_not_send_what_it_announced_keeps_nobody_out() {
+    for slow in [
+        "POST /slow HTTP/1.1\r\nhost: a\r\ncontent-length: 5\r\nexpect: 100-continue\r\n\r\n",
+        "POST /slow HTTP/1.1\r\nhost: a\r\ncontent-length: 3000000\r\n\r\nx",
+        "POST /slow HTTP/1.1\r\nhost: a\r\ntransfer-encoding: chunked\r\n\r\n1\r\nx\r\n",
+    ] {
+        let origin = Origin::named("a").await;
+        let edge = Edge::with(one_place, &[&origin]).await;
+        let _client = ask(&edge, slow).await;
+        until("the slow request to have begun", || edge.gateway.edge().in_flight == 1 && edge.gateway.instances()[0].in_flight == 1).await;
+        assert_eq!(edge.get("/other").await.status(), 200, "{slow:?}");
+    }
+}
+
+#[tokio::test]
 async fn the_more_important_goes_first_and_strangers_cannot_claim_to_be() {
     let held = Held::start().await;
     let important = Policies { priority: "critical".parse().unwrap(), ..Policies::default() };
