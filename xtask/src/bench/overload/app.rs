@@ -51,7 +51,7 @@ impl App {
         }
     }
 
-    /// Found by trying: the values at which each proxy did best.
+    /// One set for each app and every proxy: about as many at once as keep it busy, and a queue as long as a quarter of a client's patience.
     pub(super) fn tuning(self) -> Tuning {
         match self {
             Self::Fastapi => Tuning { at_once: 10, queue_ms: 250 },

@@ -28,7 +28,7 @@ pub(super) fn plan(bench: &mut Bench) {
 
 /// Whoever keeps no goodput at all has no step response to show.
 fn peers(bench: &Bench) -> Vec<Peer> {
-    let limits = |peer: &Peer| matches!(peer, Peer::NginxLimitConn | Peer::HaproxyMaxconn | Peer::Plimsoll);
+    let limits = |peer: &Peer| matches!(peer, Peer::NginxLimitConn | Peer::NginxLimitReq | Peer::HaproxyMaxconn | Peer::Plimsoll);
     bench.peers.iter().copied().filter(limits).collect()
 }
 
