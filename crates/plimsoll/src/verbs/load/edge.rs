@@ -59,6 +59,10 @@ impl Edge {
             }
             sleep(ASK_EVERY).await;
         }
+        // It takes connections. Nobody else tells the supervisor, which would start it anew after a minute.
+        for instance in edge.supervisor.instances().borrow().iter() {
+            edge.supervisor.report_ready(&instance.id, instance.generation, true);
+        }
         Ok(edge)
     }
 
