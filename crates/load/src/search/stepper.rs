@@ -27,7 +27,7 @@ const CALM_SLACK: f64 = 0.005;
 /// A server that needs longer than this to recover is measured as it is, and that is said.
 ///
 /// Long: one that works on for clients that have left needs ten seconds for each second at ten times its limit.
-const RECOVERS_WITHIN: Duration = Duration::from_secs(180);
+const RECOVERS_WITHIN: Duration = Duration::from_mins(3);
 /// Requests in a slot of time from which the trend is read, and slots at most.
 const PER_SLOT: f64 = 10.0;
 const SLOTS_MAX: f64 = 40.0;
