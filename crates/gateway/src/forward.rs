@@ -92,14 +92,15 @@ impl Exchange {
         };
         encode::request_head(&mut connection.wire.out.front, request, hop);
         connection.alarm.no_later_than(request.deadline);
-        let now = Instant::now();
-        let work_ends = (request.framing != Framing::None).then_some(now + BODY_WORK_MAX);
-        if let Some(work_ends) = work_ends {
-            permit.uploading();
-            connection.alarm.set(work_ends.min(now + timeouts.body_idle));
-        } else {
+        let work_ends = if request.framing == Framing::None {
             permit.begins();
-        }
+            None
+        } else {
+            permit.uploading();
+            let work_ends = Some(Instant::now() + BODY_WORK_MAX);
+            connection.alarm.set(silence_ends(timeouts.body_idle, work_ends, &permit));
+            work_ends
+        };
         Ok(Self {
             bytes_before: connection.wire.out.bytes_total,
             connection: Some(connection),
@@ -201,10 +202,7 @@ impl Exchange {
 
     /// Gives back the place of a request whose body is still coming: others need it more.
     fn uploads_slowly(&mut self) -> bool {
-        let is_slow = self.sending == Sending::Body
-            && self.permit.holds_place()
-            && self.work_ends.is_some_and(|ends| ends <= Instant::now())
-            && !self.deadline_has_passed();
+        let is_slow = self.sending == Sending::Body && self.outlasts_work() && !self.deadline_has_passed();
         if is_slow {
             drop(self.permit.take_place());
             if let Some(connection) = &mut self.connection {
@@ -212,6 +210,11 @@ impl Exchange {
             }
         }
         is_slow
+    }
+
+    /// A body, either way, holds a place for longer than it counts as work.
+    fn outlasts_work(&self) -> bool {
+        self.permit.holds_place() && self.work_ends.is_some_and(|ends| ends <= Instant::now())
     }
 
     /// Which time limit the alarm stood for.
@@ -253,9 +256,7 @@ impl Exchange {
                 match frame {
                     Some(Ok(Frame::Data(data))) => {
                         encode::data(out, data, self.request_framing);
-                        let idle_ends = Instant::now() + self.timeouts.body_idle;
-                        let work_ends = self.work_ends.filter(|_| self.permit.holds_place());
-                        connection.alarm.set(work_ends.map_or(idle_ends, |ends| ends.min(idle_ends)));
+                        connection.alarm.set(silence_ends(self.timeouts.body_idle, self.work_ends, &self.permit));
                         break;
                     }
                     Some(Ok(Frame::Trailers(trailers))) => encode::end(out, Some(&trailers), self.request_framing),
@@ -325,9 +326,7 @@ impl Exchange {
             Poll::Pending => {
                 if !self.waiting {
                     self.waiting = true;
-                    let idle_ends = Instant::now() + self.timeouts.stream_idle;
-                    let work_ends = self.work_ends.filter(|_| self.permit.holds_place());
-                    connection.alarm.set(work_ends.map_or(idle_ends, |ends| ends.min(idle_ends)));
+                    connection.alarm.set(silence_ends(self.timeouts.stream_idle, self.work_ends, &self.permit));
                 }
                 ready!(connection.alarm.poll(cx));
                 if self.deadline_has_passed() {
@@ -344,7 +343,7 @@ impl Exchange {
 
     /// Gives back the place of an answer that takes so long that it is a stream.
     fn has_stopped_working(&mut self) -> bool {
-        let stopped = self.permit.holds_place() && self.work_ends.is_some_and(|ends| ends <= Instant::now());
+        let stopped = self.outlasts_work();
         if stopped {
             self.permit.streams();
             self.waiting = false;
@@ -389,6 +388,12 @@ impl Exchange {
             self.pool.put(self.permit.member().slot, connection);
         }
     }
+}
+
+/// When to look again if nothing moves: after this much silence or, before that, when a body stops counting as work and holds a place.
+fn silence_ends(idle: Duration, work_ends: Option<Instant>, permit: &Permit) -> Instant {
+    let idle_ends = Instant::now() + idle;
+    work_ends.filter(|_| permit.holds_place()).map_or(idle_ends, |ends| ends.min(idle_ends))
 }
 
 async fn connect(permit: &Permit, limit: Duration, deadline: Option<Instant>) -> Result<Box<Connection>, Failure> {

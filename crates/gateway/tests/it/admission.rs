@@ -251,6 +251,18 @@ async fn senders_take_turns() {
 }
 
 #[tokio::test]
+async fn who_needs_no_place_may_pause_while_it_sends() {
+    let origin = Origin::named("a").await;
+    let edge = Edge::with(|plan| plan.upstream.admission = None, &[&origin]).await;
+    let mut client = ask(&edge, "POST /slow HTTP/1.1\r\nhost: a\r\ntransfer-encoding: chunked\r\n\r\n").await;
+    until("the head to be read", || edge.gateway.edge().in_flight == 1).await;
+    // Longer than a place would be held for it; the limit on silence is far away.
+    tokio::time::sleep(ms(1_200)).await;
+    client.send("1\r\nx\r\n0\r\n\r\n").await;
+    assert_eq!(client.answer().await.status(), 200);
+}
+
+#[tokio::test]
 async fn a_route_may_stand_outside() {
     let held = Held::start().await;
     let outside = Policies { needs_place: false, ..Policies::default() };
