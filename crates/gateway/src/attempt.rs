@@ -10,10 +10,12 @@ mod once;
 mod race;
 
 use std::rc::Rc;
+use std::sync::Arc;
 use std::time::Duration;
 
 use plimsoll_policy::Refusal;
 use plimsoll_policy::admission::{self, Ask};
+use plimsoll_policy::clock::now_ns;
 use plimsoll_policy::hedge::Hedge;
 use tokio::time::{Instant, sleep};
 
@@ -27,7 +29,6 @@ use crate::message::{BodyError, Framing, Request, RequestBody, Response};
 use crate::pool::{Pool, Reuse};
 use crate::upstream::{Permit, Upstream, with_rng};
 use once::{Answered, Once, Setback};
-use plimsoll_policy::clock::now_ns;
 use race::Race;
 
 /// How much of an answer is held until it is whole: one read's worth, so that streams and downloads flow.
@@ -48,13 +49,20 @@ pub(crate) struct Attempts<'a> {
 /// What one request has behind it.
 #[derive(Default)]
 struct Tries {
-    /// The members asked so far.
+    /// The members asked so far, in vain.
     slots: Vec<u64>,
     /// The best answer so far, from an instance that could not.
     declined: Option<Box<Answered>>,
     /// A place below the load line that was not used up.
     place: Option<admission::Permit>,
     total_ends: Option<Instant>,
+}
+
+impl Tries {
+    /// When all attempts must be over, as far as it is known.
+    fn end(&self, request: &Request) -> Option<Instant> {
+        [self.total_ends, request.deadline].into_iter().flatten().min()
+    }
 }
 
 impl Attempts<'_> {
@@ -83,7 +91,7 @@ impl Attempts<'_> {
             };
             journey.attempts += 1;
             journey.instance = Some(permit.member().endpoint.id.clone());
-            tries.slots.push(permit.member().slot);
+            let slot = permit.member().slot;
             let body = std::mem::replace(&mut request.body, RequestBody::empty());
             let race = Race {
                 once: Once { config: self.config, terms: self.terms(request, journey, tries.total_ends), interim },
@@ -91,17 +99,18 @@ impl Attempts<'_> {
                 // Only the first attempt is raced: after a failure there are two already.
                 hedge: hedge.filter(|_| journey.attempts == 1),
                 needs_place: self.ask.is_some(),
-                tried: &tries.slots,
+                slot,
                 key,
             };
             let ended = race.run(body, permit).await;
-            journey.instance = Some(ended.instance);
-            if let Some((slot, won)) = ended.hedged {
-                journey.attempts += 1;
-                journey.count_hedge(won);
-                tries.slots.push(slot);
-            }
             tries.total_ends = ended.total_ends;
+            if let Some(second) = &ended.second {
+                journey.attempts += 1;
+                journey.count_hedge(second.won);
+                if second.won {
+                    journey.instance = Some(Arc::clone(&second.instance));
+                }
+            }
             let setback = match ended.result {
                 Ok(answered) => {
                     journey.bytes_in = answered.bytes_in;
@@ -109,6 +118,8 @@ impl Attempts<'_> {
                 }
                 Err(setback) => setback,
             };
+            tries.slots.push(slot);
+            tries.slots.extend(ended.second.map(|second| second.slot));
             if let Some(end) = self.after(setback, &mut tries, request, journey).await {
                 return end;
             }
@@ -117,7 +128,7 @@ impl Attempts<'_> {
 
     /// An instance, and a place there.
     async fn permit(&self, tries: &mut Tries, request: &Request, key: Option<u64>, journey: &mut Journey) -> Result<Permit, Refusal> {
-        let wait_ends = [tries.total_ends, request.deadline].into_iter().flatten().min();
+        let wait_ends = tries.end(request);
         if tries.place.is_none() {
             tries.place = self.enter(wait_ends, journey).await?;
         }
@@ -175,31 +186,23 @@ impl Attempts<'_> {
         request: &mut Request,
         journey: &mut Journey,
     ) -> Option<Result<Response, Refusal>> {
-        let (may_repeat, worth_it, costs_nothing) = match &setback {
-            Setback::Declined(answered, _) => {
-                journey.note(format!("the instance answered {}", answered.response.head.status.as_u16()));
-                (true, self.upstream.has_other(&tries.slots), false)
-            }
-            Setback::Failed(failed) => {
-                journey.note(failed.failure.describe());
-                (!failed.sent || request.is_idempotent(), failed.failure.is_about_instance(), !failed.sent)
-            }
-        };
-        let end = match setback {
+        let (may_repeat, worth_it, costs_nothing, end) = match setback {
             Setback::Declined(answered, body) => {
-                request.body = body;
+                journey.note(format!("the instance answered {}", answered.response.head.status.as_u16()));
                 journey.bytes_in = answered.bytes_in;
+                request.body = body;
                 tries.declined = Some(answered);
-                None
+                (true, self.upstream.has_other(&tries.slots), false, None)
             }
             Setback::Failed(failed) => {
                 let Failed { failure, sent, body, place } = *failed;
-                request.body = body;
-                tries.place = place;
+                journey.note(failure.describe());
                 if matches!(failure, Failure::Client(BodyError::Gone)) {
                     journey.client_left();
                 }
-                Some(failure.refusal(sent, self.config))
+                request.body = body;
+                tries.place = place;
+                (!sent || request.is_idempotent(), failure.is_about_instance(), !sent, Some(failure.refusal(sent, self.config)))
             }
         };
         journey.may_repeat = may_repeat && request.body.rewind();
@@ -216,8 +219,7 @@ impl Attempts<'_> {
         if journey.attempts >= self.max {
             return false;
         }
-        let ends = [tries.total_ends, request.deadline].into_iter().flatten().min();
-        let left = ends.map(|end| end.saturating_duration_since(Instant::now()));
+        let left = tries.end(request).map(|end| end.saturating_duration_since(Instant::now()));
         let wait = if costs_nothing && journey.attempts == 1 {
             left.is_none_or(|left| !left.is_zero()).then_some(Duration::ZERO)
         } else {

@@ -7,19 +7,17 @@ use std::time::Duration;
 
 use http::StatusCode;
 use plimsoll_policy::breaker::{Breaker, Call, Failure, Opened};
+use plimsoll_policy::clock::now_ns;
 use plimsoll_policy::{Reason, Refusal};
-use tokio::time::Instant;
 
 use crate::message::{Name, Response};
 use crate::outlier;
 use crate::upstream::{Upstream, WAIT_FOR_INSTANCE};
-use plimsoll_policy::clock::now_ns;
 
 /// One request behind the breaker. Dropped without a word, it says nothing.
 pub(crate) struct Circuit<'a> {
     upstream: &'a Upstream,
     entered: Option<(&'a Breaker, Call)>,
-    began: Instant,
 }
 
 /// What the end of a request says about its upstream.
@@ -32,10 +30,9 @@ enum Verdict {
 
 impl<'a> Circuit<'a> {
     pub(crate) fn enter(upstream: &'a Upstream) -> Result<Self, Refusal> {
-        let began = Instant::now();
-        let Some(breaker) = &upstream.resilience.breaker else { return Ok(Self { upstream, entered: None, began }) };
+        let Some(breaker) = &upstream.resilience.breaker else { return Ok(Self { upstream, entered: None }) };
         match breaker.enter(now_ns()) {
-            Ok(call) => Ok(Self { upstream, entered: Some((breaker, call)), began }),
+            Ok(call) => Ok(Self { upstream, entered: Some((breaker, call)) }),
             Err(refused) => {
                 let detail = format!("upstream `{}` is failing; it is tried again soon", upstream.config.name);
                 Err(Refusal::new(Reason::CircuitOpen, detail).with_retry_after(refused.retry_after))
@@ -43,17 +40,18 @@ impl<'a> Circuit<'a> {
         }
     }
 
-    /// `work`: how long it took, without the time in a queue of ours.
+    /// `queued`: how much of its time it spent in a queue of ours.
     pub(crate) fn ended(mut self, result: &Result<Response, Refusal>, queued: Duration) {
-        let took = self.began.elapsed();
+        let Some((breaker, call)) = &mut self.entered else { return };
+        let now = now_ns();
+        let took = Duration::from_nanos(now.saturating_sub(call.began_ns));
         let verdict = match result {
             Ok(response) => of_answer(response),
             Err(refusal) => of_refusal(refusal.reason, took),
         };
-        let Some((breaker, call)) = &mut self.entered else { return };
         let opened = match verdict {
-            Verdict::Well => breaker.succeeded(call, took.saturating_sub(queued), now_ns()),
-            Verdict::Failing(failure) => breaker.failed(call, failure, now_ns()),
+            Verdict::Well => breaker.succeeded(call, took.saturating_sub(queued), now),
+            Verdict::Failing(failure) => breaker.failed(call, failure, now),
             Verdict::Nothing => None,
         };
         if let Some(Opened { lasts, .. }) = opened {

@@ -6,13 +6,13 @@ use std::time::Duration;
 
 use bytes::Bytes;
 use http::{Method, StatusCode};
+use plimsoll_policy::clock::now_ns;
 use plimsoll_policy::{Reason, Refusal};
 use tokio::time::Instant;
 
 use crate::config::AccessLog;
 use crate::forwarded::Hop;
 use crate::stats::EdgeStats;
-use plimsoll_policy::clock::now_ns;
 
 /// A path in the log may be this long.
 const PATH_BYTES_MAX: usize = 256;

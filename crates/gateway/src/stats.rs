@@ -4,10 +4,9 @@ use std::sync::atomic::{AtomicU64, Ordering::Relaxed};
 
 use http::StatusCode;
 use plimsoll_policy::Reason;
+use plimsoll_policy::access_log::Allowance;
 use plimsoll_telemetry::Histogram;
 use plimsoll_telemetry::snapshot::EdgeSnapshot;
-
-use plimsoll_policy::access_log::Allowance;
 
 /// Answers by status class: index 0 is 1xx, 4 is 5xx.
 #[derive(Debug, Default)]

@@ -11,6 +11,7 @@ use std::time::Duration;
 
 use arc_swap::ArcSwap;
 use plimsoll_policy::admission::{self, Admission, Ask};
+use plimsoll_policy::clock::now_ns;
 use plimsoll_policy::{Reason, Refusal};
 use tokio::sync::Notify;
 use tokio::time::{Instant, timeout, timeout_at};
@@ -23,7 +24,6 @@ use crate::config::UpstreamConfig;
 use crate::endpoint::Endpoint;
 use crate::message::Request;
 use crate::outlier::Eligibility;
-use plimsoll_policy::clock::now_ns;
 
 /// How long a request waits when there is no instance at all: long enough for a restart, short enough for a person.
 pub(crate) const WAIT_FOR_INSTANCE: Duration = Duration::from_secs(5);

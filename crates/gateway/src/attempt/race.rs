@@ -5,6 +5,7 @@ use std::future::Future;
 use std::pin::pin;
 use std::sync::Arc;
 
+use plimsoll_policy::clock::now_ns;
 use plimsoll_policy::hedge::Hedge;
 use tokio::select;
 use tokio::time::{Instant, sleep};
@@ -13,16 +14,20 @@ use super::once::{Answered, Once, Setback};
 use crate::interim::Interim;
 use crate::message::RequestBody;
 use crate::upstream::{Permit, Upstream};
-use plimsoll_policy::clock::now_ns;
 
 /// How an attempt ended, with or without a second one beside it.
 pub(super) struct Ended {
     pub(super) result: Result<Answered, Setback>,
     pub(super) total_ends: Option<Instant>,
-    /// Whose answer or failure this is.
+    /// Who was asked beside the first, if anybody was.
+    pub(super) second: Option<Second>,
+}
+
+pub(super) struct Second {
+    pub(super) slot: u64,
     pub(super) instance: Arc<str>,
-    /// The member that was asked beside the first, if one was, and whether it was the faster one.
-    pub(super) hedged: Option<(u64, bool)>,
+    /// The result is from there.
+    pub(super) won: bool,
 }
 
 type Outcome = (Result<Answered, Setback>, Option<Instant>);
@@ -33,8 +38,8 @@ pub(super) struct Race<'a> {
     /// `None` where a second attempt is not allowed.
     pub(super) hedge: Option<&'a Hedge>,
     pub(super) needs_place: bool,
-    /// The members asked so far, the one of this attempt included.
-    pub(super) tried: &'a [u64],
+    /// The member of the first attempt.
+    pub(super) slot: u64,
     pub(super) key: Option<u64>,
 }
 
@@ -48,14 +53,12 @@ impl Race<'_> {
     }
 
     async fn alone(&self, body: RequestBody, permit: Permit) -> Ended {
-        let instance = Arc::clone(&permit.member().endpoint.id);
         let (result, total_ends) = self.once.run(body, permit).await;
-        Ended { result, total_ends, instance, hedged: None }
+        Ended { result, total_ends, second: None }
     }
 
     async fn raced(&self, hedge: &Hedge, body: RequestBody, permit: Permit) -> Ended {
         let began = Instant::now();
-        let instance = Arc::clone(&permit.member().endpoint.id);
         let delay = hedge.delay();
         let mut first = pin!(self.once.run(body, permit));
         let early = select! {
@@ -72,16 +75,16 @@ impl Race<'_> {
             if result.is_ok() {
                 hedge.answered(began.elapsed(), now_ns());
             }
-            return Ended { result, total_ends, instance, hedged: None };
+            return Ended { result, total_ends, second: None };
         };
-        let (slot, second_instance) = (second.member().slot, Arc::clone(&second.member().endpoint.id));
+        let (slot, instance) = (second.member().slot, Arc::clone(&second.member().endpoint.id));
         // The first one's early hints reach the client; the same again would be of no use.
         let nowhere = Interim::Nowhere;
         let beside = Once { interim: &nowhere, ..self.once };
-        let ((result, total_ends), second_won) = better(first, Box::pin(beside.run(RequestBody::empty(), second))).await;
+        let ((result, total_ends), won) = better(first, Box::pin(beside.run(RequestBody::empty(), second))).await;
         // Had it not been for the second, the first would have taken at least as long.
         hedge.answered(began.elapsed(), now_ns());
-        Ended { result, total_ends, instance: if second_won { second_instance } else { instance }, hedged: Some((slot, second_won)) }
+        Ended { result, total_ends, second: Some(Second { slot, instance, won }) }
     }
 
     /// A place for a second attempt: where one is free, and the budget allows it.
@@ -89,7 +92,7 @@ impl Race<'_> {
         if !hedge.try_start(now_ns()) {
             return None;
         }
-        let second = self.upstream.spare(self.tried, self.key, self.needs_place);
+        let second = self.upstream.spare(&[self.slot], self.key, self.needs_place);
         if second.is_none() {
             hedge.not_started(now_ns());
         }

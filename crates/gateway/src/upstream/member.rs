@@ -6,6 +6,7 @@ use std::sync::atomic::{AtomicBool, AtomicU8, AtomicU32, AtomicU64, Ordering::Re
 use std::time::Duration;
 
 use plimsoll_policy::admission::{self, Outcome};
+use plimsoll_policy::clock::now_ns;
 use plimsoll_telemetry::Histogram;
 
 use crate::balance::{self, InFlight, Load, Weight};
@@ -14,7 +15,6 @@ use crate::failure::Failure;
 use crate::message::{Name, ResponseHead};
 use crate::outlier::{self, Outlier, Standing};
 use crate::stats::StatusClasses;
-use plimsoll_policy::clock::now_ns;
 
 /// What active probes say.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
