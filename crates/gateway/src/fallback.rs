@@ -4,6 +4,7 @@ use std::sync::Arc;
 
 use plimsoll_policy::Refusal;
 use plimsoll_policy::admission::Ask;
+use plimsoll_policy::fallback::layer::{HEADER, STATIC};
 use plimsoll_policy::fallback::{Kind, Prepared, Unanswered};
 
 use crate::attempt::Attempts;
@@ -12,10 +13,6 @@ use crate::journey::Journey;
 use crate::message::{Framing, Headers, Request, Response, ResponseBody, ResponseHead};
 use crate::route::Route;
 use crate::worker::Worker;
-
-/// Tells the client that this is not the answer it asked for: `static`, or the name of the upstream that gave it.
-const HEADER: &[u8] = b"x-plimsoll-fallback";
-const STATIC: &str = "static";
 
 /// Where a route's other answer comes from.
 #[derive(Clone, Debug)]
@@ -65,7 +62,7 @@ pub(crate) async fn instead(
             match Box::pin(attempts.run(request, interim, journey)).await {
                 Ok(mut response) => {
                     journey.fell_back(refusal.reason, upstream.config.name.as_str().into());
-                    response.head.headers.push(HEADER, upstream.config.name.as_bytes());
+                    response.head.headers.push(HEADER.as_str().as_bytes(), upstream.config.name.as_bytes());
                     Ok(response)
                 }
                 // What is said about the upstream that should have answered is of more use.
@@ -79,7 +76,7 @@ fn answer(prepared: &Prepared) -> Response {
     let mut headers = Headers::default();
     headers.push(b"content-type", prepared.content_type().as_bytes());
     headers.push(b"cache-control", b"no-store");
-    headers.push(HEADER, STATIC.as_bytes());
+    headers.push(HEADER.as_str().as_bytes(), STATIC.as_bytes());
     let body = prepared.body().clone();
     let framing = Framing::Length(body.len() as u64);
     Response { head: ResponseHead { status: prepared.status(), headers, framing }, body: ResponseBody::Full(body) }

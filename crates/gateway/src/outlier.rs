@@ -18,7 +18,7 @@ mod tests;
 use std::time::Duration;
 
 use http::StatusCode;
-use plimsoll_policy::breaker::{self, Breaker};
+use plimsoll_policy::breaker::{self, Breaker, COULD_NOT};
 
 pub use eligibility::Eligibility;
 pub use plimsoll_policy::breaker::{Call, Opened as Ejection, Standing};
@@ -93,10 +93,9 @@ pub enum Failure {
 }
 
 impl Failure {
-    /// Gateway errors count as failures; a plain 500 is an answer: the application's own bug, the same on every instance.
+    /// Gateway errors count as failures.
     pub fn of_status(status: StatusCode) -> Option<Self> {
-        let says_it_could_not = matches!(status, StatusCode::BAD_GATEWAY | StatusCode::SERVICE_UNAVAILABLE | StatusCode::GATEWAY_TIMEOUT);
-        says_it_could_not.then_some(Self::Broken)
+        COULD_NOT.contains(&status).then_some(Self::Broken)
     }
 }
 

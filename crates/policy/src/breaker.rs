@@ -31,11 +31,16 @@ mod tests;
 use std::sync::atomic::{AtomicU64, Ordering::Relaxed};
 use std::time::Duration;
 
+use http::StatusCode;
+
 use state::{Evidence, State};
 use window::Window;
 
 /// How long the trials of a half-open breaker may take before another one is let in.
 pub const TRIAL_PATIENCE: Duration = Duration::from_secs(5);
+
+/// The statuses with which an instance says that it could not. A plain 500 is an answer: the application's own bug, the same everywhere.
+pub const COULD_NOT: [StatusCode; 3] = [StatusCode::BAD_GATEWAY, StatusCode::SERVICE_UNAVAILABLE, StatusCode::GATEWAY_TIMEOUT];
 
 /// More trials at a time are not few.
 pub const TRIALS_MAX: u8 = 15;

@@ -14,7 +14,11 @@ mod quantile;
 #[cfg(test)]
 mod tests;
 
+use std::pin::{Pin, pin};
 use std::time::Duration;
+
+use tokio::select;
+use tokio::time::timeout;
 
 use crate::budget::{self, Budget};
 use quantile::Quantile;
@@ -84,6 +88,14 @@ impl Hedge {
         Some(self.latencies.get()?.max(self.config.delay_min))
     }
 
+    /// The outcome of the first attempt, if it comes before a second one is worth it.
+    pub async fn early<F: Future>(&self, first: Pin<&mut F>) -> Option<F::Output> {
+        match self.delay() {
+            Some(delay) => timeout(delay, first).await.ok(),
+            None => Some(first.await),
+        }
+    }
+
     /// Takes the price of a second attempt.
     pub fn try_start(&self, now_ns: u64) -> bool {
         self.budget.try_spend(now_ns)
@@ -97,5 +109,16 @@ impl Hedge {
     /// An attempt was answered, or lost the race after this time: then it would have taken at least as long.
     pub fn answered(&self, took: Duration, now_ns: u64) {
         self.latencies.record(took, now_ns);
+    }
+}
+
+/// Whichever attempt succeeds first, and whether that was the second. One that fails leaves the other the time it needs; when both fail, the
+/// later failure counts. The second is not begun before it is polled.
+pub async fn better<T>(first: impl Future<Output = T>, second: impl Future<Output = T>, is_good: impl Fn(&T) -> bool) -> (T, bool) {
+    let (mut first, mut second) = (pin!(first), pin!(second));
+    select! {
+        biased;
+        outcome = &mut first => if is_good(&outcome) { (outcome, false) } else { (second.await, true) },
+        outcome = &mut second => if is_good(&outcome) { (outcome, true) } else { (first.await, false) },
     }
 }

@@ -8,6 +8,7 @@ pub mod layer;
 
 use http::StatusCode;
 
+use crate::breaker::COULD_NOT;
 use crate::{backoff, budget};
 
 /// How often, how soon, and what it may cost.
@@ -23,11 +24,6 @@ pub struct Config {
 
 impl Default for Config {
     fn default() -> Self {
-        Self {
-            attempts_max: 3,
-            on_status: vec![StatusCode::BAD_GATEWAY, StatusCode::SERVICE_UNAVAILABLE, StatusCode::GATEWAY_TIMEOUT],
-            backoff: backoff::Config::default(),
-            budget: budget::Config::RETRY,
-        }
+        Self { attempts_max: 3, on_status: COULD_NOT.to_vec(), backoff: backoff::Config::default(), budget: budget::Config::RETRY }
     }
 }

@@ -1,14 +1,12 @@
 //! Hedging: after most answers would have come, a second attempt at another instance races the first. The loser is cancelled by dropping
 //! its exchange, which closes its connection.
 
-use std::future::Future;
 use std::pin::pin;
 use std::sync::Arc;
 
 use plimsoll_policy::clock::now_ns;
-use plimsoll_policy::hedge::Hedge;
-use tokio::select;
-use tokio::time::{Instant, sleep};
+use plimsoll_policy::hedge::{Hedge, better};
+use tokio::time::Instant;
 
 use super::once::{Answered, Once, Setback};
 use crate::interim::Interim;
@@ -29,8 +27,6 @@ pub(super) struct Second {
     /// The result is from there.
     pub(super) won: bool,
 }
-
-type Outcome = (Result<Answered, Setback>, Option<Instant>);
 
 pub(super) struct Race<'a> {
     pub(super) once: Once<'a>,
@@ -59,13 +55,8 @@ impl Race<'_> {
 
     async fn raced(&self, hedge: &Hedge, body: RequestBody, permit: Permit) -> Ended {
         let began = Instant::now();
-        let delay = hedge.delay();
         let mut first = pin!(self.once.run(body, permit));
-        let early = select! {
-            biased;
-            outcome = &mut first => Some(outcome),
-            () = sleep(delay.unwrap_or_default()), if delay.is_some() => None,
-        };
+        let early = hedge.early(first.as_mut()).await;
         let second = if early.is_none() { self.second(hedge) } else { None };
         let Some(second) = second else {
             let (result, total_ends) = match early {
@@ -81,7 +72,8 @@ impl Race<'_> {
         // The first one's early hints reach the client; the same again would be of no use.
         let nowhere = Interim::Nowhere;
         let beside = Once { interim: &nowhere, ..self.once };
-        let ((result, total_ends), won) = better(first, Box::pin(beside.run(RequestBody::empty(), second))).await;
+        let ((result, total_ends), won) =
+            better(first, Box::pin(beside.run(RequestBody::empty(), second)), |(result, _)| result.is_ok()).await;
         // Had it not been for the second, the first would have taken at least as long.
         hedge.answered(began.elapsed(), now_ns());
         Ended { result, total_ends, second: Some(Second { slot, instance, won }) }
@@ -97,21 +89,5 @@ impl Race<'_> {
             hedge.not_started(now_ns());
         }
         second
-    }
-}
-
-/// Whichever answers first. One that fails leaves the other the time it needs; when both fail, the later failure counts.
-async fn better(first: impl Future<Output = Outcome>, second: impl Future<Output = Outcome>) -> (Outcome, bool) {
-    let (mut first, mut second) = (pin!(first), pin!(second));
-    select! {
-        biased;
-        outcome = &mut first => match outcome.0 {
-            Ok(_) => (outcome, false),
-            Err(_) => (second.await, true),
-        },
-        outcome = &mut second => match outcome.0 {
-            Ok(_) => (outcome, true),
-            Err(_) => (first.await, false),
-        },
     }
 }

@@ -3,13 +3,13 @@
 use std::pin::Pin;
 use std::sync::Arc;
 use std::task::{Context, Poll, ready};
+use std::time::Duration;
 
-use http::{Request, Response, StatusCode};
+use http::{Request, Response};
 use pin_project_lite::pin_project;
-use tokio::time::Instant;
 use tower::{Layer, Service};
 
-use super::{Breaker, Call, Config, Failure};
+use super::{Breaker, COULD_NOT, Call, Config, Failure};
 use crate::clock::now_ns;
 use crate::respond::layer::pending;
 use crate::{Reason, Refusal};
@@ -75,7 +75,7 @@ where
     fn call(&mut self, request: Request<B>) -> Self::Future {
         match self.breaker.enter(now_ns()) {
             Ok(call) => {
-                let guard = Guard { breaker: Arc::clone(&self.breaker), call, began: Instant::now() };
+                let guard = Guard { breaker: Arc::clone(&self.breaker), call };
                 BreakerFuture { inner: Some(self.inner.call(request)), state: State::UnderWay(guard) }
             }
             Err(refused) => {
@@ -90,15 +90,16 @@ where
 struct Guard {
     breaker: Arc<Breaker>,
     call: Call,
-    began: Instant,
 }
 
 impl Guard {
     fn ended(&mut self, failed: bool) {
+        let now = now_ns();
         let opened = if failed {
-            self.breaker.failed(&mut self.call, Failure::Ordinary, now_ns())
+            self.breaker.failed(&mut self.call, Failure::Ordinary, now)
         } else {
-            self.breaker.succeeded(&mut self.call, self.began.elapsed(), now_ns())
+            let took = Duration::from_nanos(now.saturating_sub(self.call.began_ns));
+            self.breaker.succeeded(&mut self.call, took, now)
         };
         if let Some(opened) = opened {
             tracing::warn!(duration_ms = opened.lasts.as_millis() as u64, "calls fail: further ones are refused at once");
@@ -139,7 +140,7 @@ where
         match (this.inner.as_pin_mut(), this.state) {
             (Some(inner), State::UnderWay(guard)) => {
                 let result = ready!(inner.poll(context));
-                guard.ended(result.as_ref().map_or(true, |response| says_it_could_not(response.status())));
+                guard.ended(result.as_ref().map_or(true, |response| COULD_NOT.contains(&response.status())));
                 Poll::Ready(result)
             }
             (_, State::Refused(refusal)) => Poll::Ready(Ok(pending(refusal.take().expect("polled once")))),
@@ -148,15 +149,12 @@ where
     }
 }
 
-fn says_it_could_not(status: StatusCode) -> bool {
-    matches!(status, StatusCode::BAD_GATEWAY | StatusCode::SERVICE_UNAVAILABLE | StatusCode::GATEWAY_TIMEOUT)
-}
-
 #[cfg(test)]
 mod tests {
     use std::sync::atomic::{AtomicU16, AtomicU32, Ordering::Relaxed};
 
     use bytes::Bytes;
+    use http::StatusCode;
     use http_body_util::Full;
     use tower::{ServiceExt, service_fn};
 

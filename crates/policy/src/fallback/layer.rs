@@ -15,6 +15,8 @@ use crate::{Reason, Refusal};
 
 /// Tells the client that this is not the answer it asked for.
 pub const HEADER: HeaderName = HeaderName::from_static("x-plimsoll-fallback");
+/// Its value for a prepared answer.
+pub const STATIC: &str = "static";
 
 /// Answers with something prepared when nothing better can be had: when a layer further in refused because nobody could answer, or the
 /// service failed. Belongs outside of breaker, hedge and retries, and inside of whatever writes refusals.
@@ -115,7 +117,7 @@ fn answer<R: From<Bytes>>(prepared: &Prepared, method: &Method) -> Response<R> {
     let headers = response.headers_mut();
     headers.insert(CONTENT_TYPE, prepared.content_type().clone());
     headers.insert(CACHE_CONTROL, HeaderValue::from_static("no-store"));
-    headers.insert(HEADER, HeaderValue::from_static("static"));
+    headers.insert(HEADER, HeaderValue::from_static(STATIC));
     response
 }
 

@@ -7,11 +7,10 @@ use std::task::{Context, Poll};
 
 use http::{Request, Response};
 use http_body::Body;
-use tokio::select;
-use tokio::time::{Instant, sleep};
+use tokio::time::Instant;
 use tower::{Layer, Service};
 
-use super::{Config, Hedge};
+use super::{Config, Hedge, better};
 use crate::clock::now_ns;
 
 /// Makes a second call when most answers would have come, and takes whichever answers first; the other is dropped.
@@ -97,21 +96,11 @@ async fn race<R, E>(
 ) -> Result<Response<R>, E> {
     let began = Instant::now();
     hedge.request(now_ns());
-    let delay = hedge.delay();
-    let (mut first, mut second) = (pin!(first), pin!(second));
-    let early = select! {
-        biased;
-        result = &mut first => Some(result),
-        () = sleep(delay.unwrap_or_default()), if delay.is_some() => None,
-    };
-    let result = match early {
+    let mut first = pin!(first);
+    let result = match hedge.early(first.as_mut()).await {
         Some(result) => result,
-        None if !hedge.try_start(now_ns()) => first.await,
-        None => select! {
-            biased;
-            result = &mut first => if result.is_ok() { result } else { second.await },
-            result = &mut second => if result.is_ok() { result } else { first.await },
-        },
+        None if hedge.try_start(now_ns()) => better(first, second, Result::is_ok).await.0,
+        None => first.await,
     };
     if result.is_ok() {
         hedge.answered(began.elapsed(), now_ns());
@@ -127,6 +116,7 @@ mod tests {
     use bytes::Bytes;
     use http::Method;
     use http_body_util::Full;
+    use tokio::time::sleep;
     use tower::{ServiceExt, service_fn};
 
     use super::*;
