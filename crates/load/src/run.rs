@@ -86,18 +86,18 @@ pub async fn run(plan: Plan, progress: watch::Sender<Progress>, stop: Cancellati
     })?;
     let prepared = Arc::new(Prepared::new(&plan.scenario, &plan.target).map_err(Error::BadScenario)?);
     let of = threads(&plan);
-    let orders = |index| Orders {
+    let orders = |share: Share| Orders {
         prepared: Arc::clone(&prepared),
         connector: connector.clone(),
         spoken,
-        share: Share { index, of },
+        share,
         timeout: plan.timeout,
         seed: plan.seed,
         stages: if let Pace::Open(stages) = &plan.pace { stages.len() } else { 1 },
-        lanes_max: share_of(plan.connections_max.min(files), Share { index, of }).max(1),
-        queue_max: share_of(plan.queue_max, Share { index, of }),
+        lanes_max: share.part(plan.connections_max.min(files)).max(1),
+        queue_max: share.part(plan.queue_max),
         streams_max: plan.streams_max,
-        pace: thread_pace(&plan, Share { index, of }),
+        pace: thread_pace(&plan, share),
     };
     let (start, starts) = watch::channel(None);
     let ended = CancellationToken::new();
@@ -106,7 +106,7 @@ pub async fn run(plan: Plan, progress: watch::Sender<Progress>, stop: Cancellati
     let mut threads = Vec::with_capacity(of);
     for index in 0..of {
         let line = Line { starts: starts.clone(), stop: stop.clone(), ended: ended.clone(), glimpses: glimpses_in.clone() };
-        threads.push(start_thread(orders(index), line).map_err(Error::Start)?);
+        threads.push(start_thread(orders(Share { index, of }), line).map_err(Error::Start)?);
     }
     drop(glimpses_in);
     for thread in &mut threads {
@@ -201,7 +201,7 @@ async fn watch_over(plan: &Plan, starts: Instant, mut glimpses: mpsc::Receiver<G
 fn thread_pace(plan: &Plan, share: Share) -> ThreadPace {
     match &plan.pace {
         Pace::Open(stages) => ThreadPace::Open(Box::new(Schedule::new(stages, plan.arrivals, plan.seed, share))),
-        Pace::Closed { connections, lasts } => ThreadPace::Closed { lanes: share_of(*connections, share), lasts: *lasts },
+        Pace::Closed { connections, lasts } => ThreadPace::Closed { lanes: share.part(*connections), lasts: *lasts },
     }
 }
 
@@ -218,11 +218,6 @@ fn threads(plan: &Plan) -> usize {
     };
     let users = if plan.scenario.users == 0 { usize::MAX } else { plan.scenario.users };
     plan.threads.unwrap_or_else(|| needed.clamp(1, cores)).min(work_for).min(users).max(1)
-}
-
-/// A thread's part of a whole number.
-fn share_of(whole: usize, share: Share) -> usize {
-    (whole + share.of - 1 - share.index) / share.of
 }
 
 /// Connections that the limit on open files leaves room for.

@@ -24,6 +24,11 @@ pub struct Share {
 
 impl Share {
     pub const WHOLE: Self = Self { index: 0, of: 1 };
+
+    /// This thread's part of a whole number: the parts of all threads add up to it.
+    pub fn part(self, whole: usize) -> usize {
+        (whole + self.of - 1 - self.index) / self.of
+    }
 }
 
 /// The due times of one thread, in order.

@@ -200,3 +200,26 @@ fn resolve(host: &str, port: u16) -> Result<SocketAddr, Failure> {
     let mut addresses = (host, port).to_socket_addrs().with_context(|| format!("cannot resolve `{host}`"))?;
     addresses.next().ok_or_else(|| Failure::failed(anyhow!("`{host}` has no address")))
 }
+
+#[cfg(test)]
+mod tests {
+    use std::time::Duration;
+
+    use super::*;
+
+    #[test]
+    fn without_a_file_policies_run_with_the_values_they_are_proven_with() {
+        let settings = Settings::default();
+        let upstream = fleet(&settings, "api");
+        assert_eq!(upstream.admission, Some(admission::Config::default()));
+        // No answer is slow by default; in a setting that is an hour, longer than any attempt may take.
+        let slow_after = Some(Duration::from_hours(1));
+        assert_eq!(upstream.ejection, outlier::Config { slow_after, ..outlier::Config::default() });
+        assert_eq!(upstream.retry_budget, budget::Config::default());
+        assert_eq!(upstream.breaker, Some(breaker::Config { slow_after, ..breaker::Config::default() }));
+        assert_eq!(gateway(&settings).retry.backoff, backoff::Config::default());
+        let settings = &settings.gateway.hedge;
+        let hedge = hedge::Config { share: settings.share as f32, quantile: settings.quantile as f32, delay_min: settings.delay_min };
+        assert_eq!(hedge, hedge::Config::default());
+    }
+}

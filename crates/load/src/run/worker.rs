@@ -102,8 +102,7 @@ pub(super) struct Glimpse {
 
 impl Worker {
     pub(super) fn new(orders: Orders) -> Rc<Self> {
-        let Share { index, of } = orders.share;
-        let users = (orders.prepared.users + of - 1 - index) / of;
+        let users = orders.share.part(orders.prepared.users);
         // Not the seed of the schedule: what is asked must not depend on when.
         let random = fastrand::Rng::with_seed(orders.seed.rotate_left(32) ^ orders.share.index as u64);
         Rc::new(Self {

@@ -119,7 +119,7 @@ impl Hunt {
             calm_latency: stepper.calm(),
             unrecovered: stepper.unrecovered,
             steps: stepper.steps,
-            proposal: proposal::toml(&self.plan, &self.slo, found.rate(), in_flight),
+            proposal: proposal::file(&self.plan, &self.slo, found.rate(), in_flight),
         }
     }
 }

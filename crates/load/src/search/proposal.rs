@@ -12,7 +12,7 @@ use crate::target::{Place, Scheme};
 const TOTAL_MIN: Duration = Duration::from_secs(2);
 
 /// The file's text. `in_flight` is how many requests were under way at the limit.
-pub(super) fn toml(plan: &Plan, slo: &Slo, limit: Option<f64>, in_flight: f64) -> String {
+pub(super) fn file(plan: &Plan, slo: &Slo, limit: Option<f64>, in_flight: f64) -> String {
     let mut text = String::new();
     if let Some(rate) = limit {
         let (rate, in_flight) = (format::rate(rate), in_flight.ceil().max(1.0));
@@ -39,8 +39,8 @@ pub(super) fn toml(plan: &Plan, slo: &Slo, limit: Option<f64>, in_flight: f64) -
 }
 
 fn servers(text: &mut String, server: &str) {
-    let server = server.replace('\\', "\\\\").replace('"', "\\\"");
-    put(text, format_args!("[[upstream]]\nname = \"app\"\nservers = [\"{server}\"]\n\n[[route]]\nmatch = \"/*\"\nupstream = \"app\"\n\n"));
+    let server = toml::Value::from(server);
+    put(text, format_args!("[[upstream]]\nname = \"app\"\nservers = [{server}]\n\n[[route]]\nmatch = \"/*\"\nupstream = \"app\"\n\n"));
 }
 
 /// As the file takes it.
@@ -61,9 +61,9 @@ mod tests {
     fn it_names_the_server_and_says_why() {
         let pace = Pace::constant(1.0, Duration::from_secs(1));
         let plan = Plan { timeout: Duration::from_secs(1), ..Plan::new("http://127.0.0.1:9000/feed".parse().unwrap(), pace.clone()) };
-        insta::assert_snapshot!(toml(&plan, &Slo::default(), Some(250.0), 7.3));
+        insta::assert_snapshot!(file(&plan, &Slo::default(), Some(250.0), 7.3));
         let elsewhere = Plan { timeout: Duration::from_millis(1_500), ..Plan::new("https://example.test/".parse().unwrap(), pace) };
-        let text = toml(&elsewhere, &Slo::default(), None, 0.0);
+        let text = file(&elsewhere, &Slo::default(), None, 0.0);
         assert!(!text.contains("[[upstream]]") && text.contains("first_byte = \"1500ms\"\n") && text.contains("total = \"3s\""), "{text}");
     }
 }

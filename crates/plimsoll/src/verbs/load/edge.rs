@@ -83,9 +83,9 @@ fn configuration(app: &Target) -> Result<String, Failure> {
             return Err(Failure::asked("the edge speaks plain HTTP to servers").hint("name the app's own port, behind its TLS"));
         }
     };
-    let server = server.replace('\\', "\\\\").replace('"', "\\\"");
+    let server = toml::Value::from(server);
     Ok(format!(
         "[gateway]\nbind = \"127.0.0.1\"\n[gateway.timeouts]\ndrain = \"1s\"\n[log]\naccess = \"off\"\nlevel = \"error\"\n\
-         [[upstream]]\nname = \"app\"\nservers = [\"{server}\"]\n[[route]]\nmatch = \"/*\"\nupstream = \"app\"\n"
+         [[upstream]]\nname = \"app\"\nservers = [{server}]\n[[route]]\nmatch = \"/*\"\nupstream = \"app\"\n"
     ))
 }
