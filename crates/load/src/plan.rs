@@ -106,6 +106,7 @@ pub enum Trust {
 /// The most that a plan may ask for.
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub struct Bounds {
+    /// An open pace beyond it is refused, a closed one is held to it.
     pub rate_max: f64,
     pub duration_max: Duration,
 }

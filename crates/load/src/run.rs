@@ -4,6 +4,7 @@ mod lane;
 mod login;
 mod recorder;
 mod report;
+mod throttle;
 mod timer;
 mod worker;
 
@@ -201,7 +202,10 @@ async fn watch_over(plan: &Plan, starts: Instant, mut glimpses: mpsc::Receiver<G
 fn thread_pace(plan: &Plan, share: Share) -> ThreadPace {
     match &plan.pace {
         Pace::Open(stages) => ThreadPace::Open(Box::new(Schedule::new(stages, plan.arrivals, plan.seed, share))),
-        Pace::Closed { connections, lasts } => ThreadPace::Closed { lanes: share.part(*connections), lasts: *lasts },
+        Pace::Closed { connections, lasts } => {
+            let rate_max = plan.bounds.rate_max / share.of as f64;
+            ThreadPace::Closed { lanes: share.part(*connections), lasts: *lasts, rate_max }
+        }
     }
 }
 

@@ -91,7 +91,7 @@ pub(super) async fn run(worker: Rc<Worker>, lane: Rc<Lane>) {
 /// The next request for this lane. In open pace a lane without a connection ends: the next one due opens its own.
 async fn next(worker: &Worker, lane: &Rc<Lane>, line: &mut Line) -> Option<Job> {
     if worker.is_closed_pace() {
-        return worker.closed_job();
+        return worker.closed_job().await;
     }
     if let Some(job) = lane.job.take().or_else(|| worker.take_queued()) {
         return Some(job);

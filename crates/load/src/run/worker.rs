@@ -14,6 +14,7 @@ use tokio_util::sync::CancellationToken;
 
 use super::lane::{self, Lane};
 use super::recorder::{Ended, Job, Recorder};
+use super::throttle::Throttle;
 use super::timer::Timer;
 use crate::histogram::Histogram;
 use crate::record::ErrorKind;
@@ -46,7 +47,7 @@ pub(super) struct Orders {
 /// This thread's part of the pace.
 pub(super) enum ThreadPace {
     Open(Box<Schedule>),
-    Closed { lanes: usize, lasts: Duration },
+    Closed { lanes: usize, lasts: Duration, rate_max: f64 },
 }
 
 pub(super) struct Worker {
@@ -72,6 +73,8 @@ pub(super) struct Worker {
     pace: RefCell<Option<ThreadPace>>,
     /// In closed pace: when no further request is begun.
     closes: Cell<Option<Instant>>,
+    /// In closed pace: what keeps it below the plan's highest rate.
+    throttle: Throttle,
     is_stopped: Cell<bool>,
     under_way: Cell<u64>,
     finished: Notify,
@@ -105,6 +108,10 @@ impl Worker {
         let users = orders.share.part(orders.prepared.users);
         // Not the seed of the schedule: what is asked must not depend on when.
         let random = fastrand::Rng::with_seed(orders.seed.rotate_left(32) ^ orders.share.index as u64);
+        let throttle = match orders.pace {
+            ThreadPace::Closed { rate_max, .. } => Throttle::new(rate_max),
+            ThreadPace::Open(_) => Throttle::new(f64::INFINITY),
+        };
         Rc::new(Self {
             prepared: orders.prepared,
             connector: orders.connector,
@@ -125,6 +132,7 @@ impl Worker {
             numbers: Cell::new(0),
             pace: RefCell::new(Some(orders.pace)),
             closes: Cell::new(None),
+            throttle,
             is_stopped: Cell::new(false),
             under_way: Cell::new(0),
             finished: Notify::new(),
@@ -143,7 +151,7 @@ impl Worker {
         let patience = tokio::task::spawn_local(Rc::clone(self).watch_patience());
         match self.pace.take() {
             Some(ThreadPace::Open(schedule)) => self.keep_schedule(*schedule, starts, stop).await?,
-            Some(ThreadPace::Closed { lanes, lasts }) => {
+            Some(ThreadPace::Closed { lanes, lasts, .. }) => {
                 let closes = starts + lasts;
                 self.closes.set(Some(closes));
                 (0..lanes).for_each(|_| self.open_lane(None));
@@ -274,7 +282,10 @@ impl Worker {
     }
 
     /// In closed pace: a request that is due now, until the end.
-    pub(super) fn closed_job(&self) -> Option<Job> {
+    pub(super) async fn closed_job(&self) -> Option<Job> {
+        if let Some(turn) = self.throttle.turn(Instant::now()) {
+            sleep_until(self.closes.get().map_or(turn, |closes| turn.min(closes))).await;
+        }
         let now = Instant::now();
         if self.is_stopped.get() || self.closes.get().is_some_and(|closes| now >= closes) {
             return None;

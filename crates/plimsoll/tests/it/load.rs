@@ -115,6 +115,15 @@ fn a_closed_loop_is_labelled_as_such() {
 }
 
 #[test]
+fn a_closed_loop_asks_no_faster_than_the_highest_rate_allowed() {
+    let (bench, server) = (Bench::new(), Server::start(Config::healthy(50, Duration::from_millis(1)), 0).unwrap());
+    let output = bench.load(&[&url(&server), "--connections", "4", "--duration", "2s", "--max-rate", "50", "--json", "run.json"]);
+    assert_exit(&output, 0);
+    let due = bench.json("run.json")["lines"][0]["recordings"][0]["total"]["due"].as_u64().unwrap();
+    assert!((60..=102).contains(&due), "{due} in two seconds at 50/s");
+}
+
+#[test]
 fn a_missed_promise_ends_with_3_and_says_which() {
     let (bench, server) = (Bench::new(), Server::start(CAPACITY, 0).unwrap());
     let output = bench.load(&[&url(&server), "--rate", "20", "--duration", "1s", "--slo", "p50<10ms,errors<1%"]);
