@@ -71,7 +71,7 @@ function totals(edge) {
   const classes = Object.entries(edge.responses_total).filter(([name, number]) => name === "2xx" || name === "5xx" || number > 0);
   list("classes", classes.map(([name, number]) => [name, number, name]));
   bar(classes);
-  list("totals", [["Retries", edge.retries_total], ["Clients gone early", edge.client_gone_total]]);
+  list("totals", [["Retries", edge.retries.total], ["Clients gone early", edge.client_gone_total]]);
   list("refusals", Object.entries(edge.refusals_total).filter(([, number]) => number > 0).sort(([, one], [, other]) => other - one));
 }
 

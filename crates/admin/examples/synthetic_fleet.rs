@@ -110,7 +110,7 @@ impl Fleet {
         let wanted = 14 + ((second as f64 / 30.0).sin() * 12.0) as i64;
         self.load_line.in_flight = wanted.clamp(0, self.load_line.limit as i64) as u64;
         self.load_line.overloaded = wanted >= self.load_line.limit as i64;
-        self.load_line.shed_total[0] += u64::from(self.load_line.overloaded) * 60;
+        self.load_line.shed_total[1][0] += u64::from(self.load_line.overloaded) * 60;
         self.edge.connections = 24 + second % 5;
         self.edge.in_flight = self.instances.iter().map(|(instance, _)| instance.in_flight).sum();
     }

@@ -157,7 +157,6 @@ fn snapshot(upstream: &str, member: &Member) -> InstanceSnapshot {
 }
 
 fn load_line(upstream: &str, line: &LoadLine) -> LoadLineSnapshot {
-    let refused = line.refused;
     LoadLineSnapshot {
         upstream: upstream.to_owned(),
         limit: line.limit as u64,
@@ -168,6 +167,6 @@ fn load_line(upstream: &str, line: &LoadLine) -> LoadLineSnapshot {
         overloaded: line.is_overloaded,
         admitted_total: line.admitted,
         waited_total: line.waited,
-        shed_total: [refused.overloaded, refused.waited_too_long, refused.displaced, refused.deadline],
+        shed_total: line.refused.map(|refused| [refused.overloaded, refused.waited_too_long, refused.displaced, refused.deadline]),
     }
 }

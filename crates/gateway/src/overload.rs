@@ -20,7 +20,7 @@ pub(crate) async fn announce(upstream: Arc<Upstream>) {
         let line = admission.load();
         match refused_before {
             None if line.is_overloaded => {
-                refused_before = Some(line.refused.total());
+                refused_before = Some(line.refused_total());
                 tracing::warn!(
                     upstream = upstream.config.name,
                     limit = line.limit,
@@ -30,7 +30,7 @@ pub(crate) async fn announce(upstream: Arc<Upstream>) {
             }
             Some(before) if !line.is_overloaded => {
                 refused_before = None;
-                let refused = line.refused.total() - before;
+                let refused = line.refused_total() - before;
                 tracing::info!(upstream = upstream.config.name, limit = line.limit, refused, "no longer overloaded");
             }
             _ => {}

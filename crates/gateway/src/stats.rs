@@ -69,7 +69,8 @@ impl EdgeStats {
     }
 
     pub(crate) fn snapshot(&self) -> EdgeSnapshot {
-        let refusals = Reason::ALL.iter().map(|reason| (reason.slug().to_owned(), self.refusals[*reason as usize].load(Relaxed)));
+        let count = |reason: Reason| self.refusals[reason as usize].load(Relaxed);
+        let refusals = Reason::ALL.iter().map(|reason| (reason.slug().to_owned(), count(*reason)));
         EdgeSnapshot {
             connections: self.connections.load(Relaxed),
             connections_total: self.connections_total.load(Relaxed),
@@ -83,6 +84,7 @@ impl EdgeStats {
             fallbacks_total: self.fallbacks.load(Relaxed),
             client_gone_total: self.client_gone.load(Relaxed),
             refusals_total: refusals.filter(|(_, count)| *count > 0).collect(),
+            shed_total: Reason::ALL.iter().filter(|reason| reason.sheds_load()).map(|reason| count(*reason)).sum(),
         }
     }
 }

@@ -95,7 +95,7 @@ impl Admission {
             None => u64::MAX,
             Some(deadline) => {
                 let deadline_ns = clock::to_ns(deadline);
-                self.gate.check_deadline(deadline_ns, now_ns).map_err(|denial| refusal(&denial))?;
+                self.gate.check_deadline(ask.priority, deadline_ns, now_ns).map_err(|denial| refusal(&denial))?;
                 deadline_ns
             }
         };

@@ -111,6 +111,13 @@ reasons! {
     VersionNotSupported = "version-not-supported", 505, "The HTTP version is not supported";
 }
 
+impl Reason {
+    /// The request was given up so that others are served in time: a decision of the load line, not anybody's failure.
+    pub const fn sheds_load(self) -> bool {
+        matches!(self, Self::Overloaded | Self::DeadlineUnreachable)
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;

@@ -86,8 +86,10 @@ fn load_lines(text: &mut Text, lines: &[LoadLineSnapshot]) {
     }
     let mut shed = text.family(&family::SHED);
     for line in lines {
-        for (cause, count) in SHED_CAUSES.iter().zip(line.shed_total) {
-            shed.sample(&[("upstream", &line.upstream), ("cause", cause)], count);
+        for (priority, causes) in PRIORITIES.iter().zip(line.shed_total) {
+            for (cause, count) in SHED_CAUSES.iter().zip(causes) {
+                shed.sample(&[("upstream", &line.upstream), ("priority", priority), ("cause", cause)], count);
+            }
         }
     }
 }
@@ -170,7 +172,7 @@ mod tests {
             overloaded: true,
             admitted_total: 900,
             waited_total: 40,
-            shed_total: [7, 0, 1, 0],
+            shed_total: [[0; 4], [7, 0, 1, 0], [90, 0, 0, 0]],
         });
         snapshot.instances.push(InstanceSnapshot {
             id: "api-1".into(),

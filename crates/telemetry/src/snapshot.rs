@@ -44,6 +44,8 @@ pub struct EdgeSnapshot {
     pub client_gone_total: u64,
     /// Refusals by reason; the names are `policy::Reason` slugs.
     pub refusals_total: Vec<(String, u64)>,
+    /// Those of them that kept an instance from more than it can do: answers with 503 that are nobody's error.
+    pub shed_total: u64,
 }
 
 /// How much an upstream is trusted with, how much it has, and who waits or was turned away.
@@ -65,8 +67,8 @@ pub struct LoadLineSnapshot {
     pub admitted_total: u64,
     /// Those of the admitted that waited.
     pub waited_total: u64,
-    /// Requests turned away, by the names in [`SHED_CAUSES`].
-    pub shed_total: [u64; 4],
+    /// Requests turned away, by the names in [`PRIORITIES`], then by those in [`SHED_CAUSES`].
+    pub shed_total: [[u64; 4]; 3],
 }
 
 /// The classes of requests, most important first.

@@ -1,5 +1,8 @@
 //! Rates and percentiles between two snapshots: what the dashboard, `/api/status` and `plimsoll status` read.
 
+#[cfg(test)]
+mod tests;
+
 use std::collections::BTreeMap;
 use std::time::Duration;
 
@@ -27,8 +30,12 @@ pub struct Status {
 pub struct EdgeStatus {
     pub connections: u64,
     pub in_flight: u64,
+    /// Answers of all kinds, those that refuse included.
     pub rate_per_second: f64,
-    /// The share of answers that were 5xx, 0 to 1. Zero when nothing was answered.
+    /// Requests given up so that others are served in time. They are not among the errors.
+    pub shed_per_second: f64,
+    pub errors_per_second: f64,
+    /// The share of answers that were 5xx for any other reason, 0 to 1. Zero when nothing was answered.
     pub error_rate: f64,
     /// Absent when nothing was answered.
     pub p50_ms: Option<f64>,
@@ -36,10 +43,27 @@ pub struct EdgeStatus {
     pub p99_ms: Option<f64>,
     pub requests_total: u64,
     pub responses_total: ResponsesByClass,
-    pub retries_total: u64,
+    pub shed_total: u64,
+    pub errors_total: u64,
+    pub retries: Count,
+    /// Retries that the budget did not allow.
+    pub retries_denied: Count,
+    /// Second attempts beside a slow first one.
+    pub hedges: Count,
+    /// Those of them that answered first.
+    pub hedges_won: Count,
+    /// Requests without a real answer that got a route's fallback.
+    pub fallbacks: Count,
     pub client_gone_total: u64,
     /// Requests turned away, by `policy::Reason` slug.
     pub refusals_total: BTreeMap<String, u64>,
+}
+
+/// Something that is only worth a look when it happens.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Serialize, Deserialize)]
+pub struct Count {
+    pub per_second: f64,
+    pub total: u64,
 }
 
 /// How much an upstream is trusted with, and how much it has.
@@ -52,11 +76,23 @@ pub struct LoadLineStatus {
     /// Places of requests whose client has left while the instance works on.
     pub lingering: u64,
     pub waiting: u64,
+    /// Requests completed per second, as last measured while the line was in use.
+    pub drain_per_second: f64,
     pub overloaded: bool,
     pub admitted_per_second: f64,
     pub shed_per_second: f64,
     pub admitted_total: u64,
     pub shed_total: u64,
+    /// Requests turned away by their priority.
+    pub shed: ByPriority,
+}
+
+/// The same of every class of requests.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Serialize, Deserialize)]
+pub struct ByPriority {
+    pub critical: Count,
+    pub normal: Count,
+    pub sheddable: Count,
 }
 
 /// Answers by status class.
@@ -137,18 +173,29 @@ impl EdgeStatus {
     fn between(earlier: &EdgeSnapshot, later: &EdgeSnapshot, elapsed: Duration) -> Self {
         let answers = growth(&earlier.responses_total, &later.responses_total);
         let answered = answers.iter().sum();
+        let shed = later.shed_total.saturating_sub(earlier.shed_total);
+        let errors = answers[4].saturating_sub(shed);
+        let count = |of: fn(&EdgeSnapshot) -> u64| Count::between(of(earlier), of(later), elapsed);
         let [p50_ms, p95_ms, p99_ms] = percentiles(&later.latency.since(&earlier.latency));
         Self {
             connections: later.connections,
             in_flight: later.in_flight,
             rate_per_second: per_second(answered, elapsed),
-            error_rate: share(answers[4], answered),
+            shed_per_second: per_second(shed, elapsed),
+            errors_per_second: per_second(errors, elapsed),
+            error_rate: share(errors, answered),
             p50_ms,
             p95_ms,
             p99_ms,
             requests_total: later.responses_total.iter().sum(),
             responses_total: later.responses_total.into(),
-            retries_total: later.retries_total,
+            shed_total: later.shed_total,
+            errors_total: later.responses_total[4].saturating_sub(later.shed_total),
+            retries: count(|edge| edge.retries_total),
+            retries_denied: count(|edge| edge.retries_denied_total),
+            hedges: count(|edge| edge.hedges_total),
+            hedges_won: count(|edge| edge.hedges_won_total),
+            fallbacks: count(|edge| edge.fallbacks_total),
             client_gone_total: later.client_gone_total,
             refusals_total: later.refusals_total.iter().cloned().collect(),
         }
@@ -159,18 +206,25 @@ impl LoadLineStatus {
     fn between(earlier: &Snapshot, later: &LoadLineSnapshot, elapsed: Duration) -> Self {
         let fresh = LoadLineSnapshot::default();
         let before = earlier.load_lines.iter().find(|line| line.upstream == later.upstream).unwrap_or(&fresh);
-        let shed = |line: &LoadLineSnapshot| line.shed_total.iter().sum::<u64>();
+        let shed_of = |class: usize| {
+            let of = |line: &LoadLineSnapshot| line.shed_total[class].iter().sum();
+            Count::between(of(before), of(later), elapsed)
+        };
+        let shed = ByPriority { critical: shed_of(0), normal: shed_of(1), sheddable: shed_of(2) };
+        let all = [shed.critical, shed.normal, shed.sheddable];
         Self {
             upstream: later.upstream.clone(),
             limit: later.limit,
             in_flight: later.in_flight,
             lingering: later.lingering,
             waiting: later.waiting.iter().sum(),
+            drain_per_second: later.drain_per_second,
             overloaded: later.overloaded,
             admitted_per_second: per_second(later.admitted_total.saturating_sub(before.admitted_total), elapsed),
-            shed_per_second: per_second(shed(later).saturating_sub(shed(before)), elapsed),
+            shed_per_second: all.iter().map(|count| count.per_second).sum(),
             admitted_total: later.admitted_total,
-            shed_total: shed(later),
+            shed_total: all.iter().map(|count| count.total).sum(),
+            shed,
         }
     }
 }
@@ -202,6 +256,12 @@ impl InstanceStatus {
     }
 }
 
+impl Count {
+    fn between(earlier: u64, later: u64, elapsed: Duration) -> Self {
+        Self { per_second: per_second(later.saturating_sub(earlier), elapsed), total: later }
+    }
+}
+
 impl From<[u64; 5]> for ResponsesByClass {
     fn from([informational, success, redirection, client_error, server_error]: [u64; 5]) -> Self {
         Self { informational, success, redirection, client_error, server_error }
@@ -227,80 +287,4 @@ fn share(part: u64, whole: u64) -> f64 {
 
 fn percentiles(latency: &HistogramCounts) -> [Option<f64>; 3] {
     [0.5, 0.95, 0.99].map(|quantile| latency.quantile(quantile).map(|duration| duration.as_secs_f64() * 1e3))
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-    use crate::histogram::Histogram;
-
-    fn instance(id: &str, responses_total: [u64; 5], failures_total: u64) -> InstanceSnapshot {
-        InstanceSnapshot { id: id.into(), responses_total, failures_total, ..InstanceSnapshot::default() }
-    }
-
-    #[test]
-    fn rates_cover_only_what_happened_in_between() {
-        let mut earlier = Snapshot { uptime_ms: 60_000, ..Snapshot::default() };
-        earlier.edge.responses_total = [0, 1_000, 0, 0, 1_000];
-        earlier.instances = vec![instance("api-2", [0, 500, 0, 0, 0], 7)];
-        let mut later = Snapshot { uptime_ms: 70_000, ..earlier.clone() };
-        later.edge.responses_total = [0, 1_150, 0, 0, 1_050];
-        later.instances = vec![instance("api-1", [0, 30, 0, 0, 0], 0), instance("api-2", [0, 580, 0, 0, 10], 17)];
-
-        let status = Status::between(&earlier, &later);
-        assert_eq!(status.edge.rate_per_second.to_bits(), 20_f64.to_bits());
-        assert_eq!(status.edge.error_rate.to_bits(), 0.25_f64.to_bits());
-        assert_eq!(status.edge.responses_total.server_error, 1_050);
-        let rates: Vec<_> = status.instances.iter().map(|instance| (instance.id.as_str(), instance.rate_per_second)).collect();
-        assert_eq!(rates, [("api-1", 3.0), ("api-2", 9.0)]);
-        // 10 of 5xx and 10 without any answer, of 100 attempts.
-        assert_eq!(status.instances[1].error_rate.to_bits(), 0.2_f64.to_bits());
-    }
-
-    #[test]
-    fn percentiles_forget_what_was_slow_before() {
-        let latency = Histogram::default();
-        latency.record(Duration::from_secs(9));
-        let mut earlier = Snapshot { uptime_ms: 1, ..Snapshot::default() };
-        earlier.edge.latency = latency.counts();
-        let mut later = Snapshot { uptime_ms: 10_001, ..earlier.clone() };
-        assert_eq!(Status::between(&earlier, &later).edge.p99_ms, None);
-
-        latency.record(Duration::from_millis(8));
-        later.edge.latency = latency.counts();
-        let p99_ms = Status::between(&earlier, &later).edge.p99_ms.unwrap();
-        assert!((8.0..8.6).contains(&p99_ms), "{p99_ms}");
-    }
-
-    #[test]
-    fn instances_of_the_same_name_in_two_upstreams_are_told_apart() {
-        let in_upstream = |upstream: &str, answers| {
-            let mut instance = instance("1", [0, answers, 0, 0, 0], 0);
-            instance.upstream = upstream.into();
-            instance
-        };
-        let earlier = Snapshot { instances: vec![in_upstream("a", 100), in_upstream("b", 0)], ..Snapshot::default() };
-        let later = Snapshot { uptime_ms: 1_000, instances: vec![in_upstream("a", 101), in_upstream("b", 5)], ..Snapshot::default() };
-        let rates: Vec<_> = Status::between(&earlier, &later).instances.iter().map(|instance| instance.rate_per_second).collect();
-        assert_eq!(rates, [1.0, 5.0]);
-    }
-
-    #[test]
-    fn two_snapshots_of_the_same_moment_have_no_rate() {
-        let mut snapshot = Snapshot::default();
-        let before = snapshot.clone();
-        snapshot.edge.responses_total[1] = 5;
-        assert!(Status::between(&before, &snapshot).edge.rate_per_second.abs() < f64::EPSILON);
-    }
-
-    #[test]
-    fn json_reads_back_as_written() {
-        let mut snapshot = Snapshot { uptime_ms: 1_000, instances: vec![instance("api-1", [1, 2, 3, 4, 5], 6)], ..Snapshot::default() };
-        snapshot.edge.refusals_total = vec![("no-instance".into(), 3)];
-        snapshot.edge.responses_total = [1, 2, 3, 4, 5];
-        let status = Status::between(&Snapshot::default(), &snapshot);
-        let json = serde_json::to_string(&status).unwrap();
-        assert!(json.contains(r#""responses_total":{"1xx":1,"2xx":2,"3xx":3,"4xx":4,"5xx":5}"#), "{json}");
-        assert_eq!(serde_json::from_str::<Status>(&json).unwrap(), status);
-    }
 }

@@ -69,13 +69,14 @@ fn table(status: &Status) -> String {
     );
     let _ = writeln!(
         text,
-        "{:.1} requests/s   {} in flight   p50 {}   p99 {}   {:.2} % errors   {} retries",
+        "{:.1} requests/s   {} in flight   p50 {}   p99 {}   {:.2} % errors   {:.1} refused/s   {} retries",
         edge.rate_per_second,
         edge.in_flight,
         millis(edge.p50_ms),
         millis(edge.p99_ms),
         edge.error_rate * 100.0,
-        edge.retries_total
+        edge.shed_per_second,
+        edge.retries.total
     );
     for line in &status.load_lines {
         let _ = writeln!(text, "{}", load_line(line));

@@ -33,7 +33,8 @@ pub(super) struct Gate<W, L = Limiter> {
     lingering: Lingering,
     admitted: AtomicU64,
     waited: AtomicU64,
-    refused: [AtomicU64; 4],
+    /// By class, then by cause.
+    refused: [[AtomicU64; 4]; 3],
 }
 
 impl<W> Gate<W> {
@@ -74,7 +75,7 @@ impl<W, L: Limit> Gate<W, L> {
     }
 
     /// A deadline that cannot be met is refused before anything is done for it.
-    pub(super) fn check_deadline(&self, deadline_ns: u64, now_ns: u64) -> Result<(), Denial> {
+    pub(super) fn check_deadline(&self, priority: Priority, deadline_ns: u64, now_ns: u64) -> Result<(), Denial> {
         let left_ns = deadline_ns.saturating_sub(now_ns);
         if left_ns > 0 && left_ns >= self.meter.quick_ns() {
             return Ok(());
@@ -85,8 +86,8 @@ impl<W, L: Limit> Gate<W, L> {
             self.meter.doubt_quick();
             Cause::DeadlineUnreachable
         };
-        let denial = self.lock_queue().denial(Priority::default() as usize, cause, now_ns);
-        self.count_refused(cause);
+        let denial = self.lock_queue().denial(priority as usize, cause, now_ns);
+        self.count_refused(&denial);
         Err(denial)
     }
 
@@ -101,10 +102,10 @@ impl<W, L: Limit> Gate<W, L> {
         self.waiting.store(queue.len(), SeqCst);
         drop(queue);
         for (displaced, denial) in displaced {
-            self.count_refused(denial.cause);
+            self.count_refused(&denial);
             deliver(displaced, Err(denial));
         }
-        let ticket = ticket.inspect_err(|denial| self.count_refused(denial.cause))?;
+        let ticket = ticket.inspect_err(|denial| self.count_refused(denial))?;
         // A place may have come free before the count said that somebody waits.
         self.hand_out(arrival.now_ns, deliver);
         Ok(Some(ticket))
@@ -124,7 +125,7 @@ impl<W, L: Limit> Gate<W, L> {
         let denial = queue.expire(ticket, now_ns)?;
         self.waiting.store(queue.len(), SeqCst);
         drop(queue);
-        self.count_refused(denial.cause);
+        self.count_refused(&denial);
         Some(denial)
     }
 
@@ -191,7 +192,6 @@ impl<W, L: Limit> Gate<W, L> {
 
     pub(super) fn load(&self, now_ns: u64) -> LoadLine {
         let queue = self.lock_queue();
-        let [overloaded, waited_too_long, displaced, deadline] = self.refused.each_ref().map(|count| count.load(Relaxed));
         LoadLine {
             limit: self.limit.load(Relaxed),
             in_flight: self.in_flight.load(Relaxed),
@@ -201,7 +201,7 @@ impl<W, L: Limit> Gate<W, L> {
             is_overloaded: queue.is_overloaded(now_ns),
             admitted: self.admitted.load(Relaxed),
             waited: self.waited.load(Relaxed),
-            refused: Refused { overloaded, waited_too_long, displaced, deadline },
+            refused: self.refused.each_ref().map(refused),
         }
     }
 
@@ -231,7 +231,7 @@ impl<W, L: Limit> Gate<W, L> {
                     deliver(waiter, Ok(()));
                 }
                 Some(Next::Deny(waiter, denial)) => {
-                    self.count_refused(denial.cause);
+                    self.count_refused(&denial);
                     deliver(waiter, Err(denial));
                 }
                 None => return,
@@ -260,14 +260,14 @@ impl<W, L: Limit> Gate<W, L> {
         }
     }
 
-    fn count_refused(&self, cause: Cause) {
-        let index = match cause {
+    fn count_refused(&self, denial: &Denial) {
+        let index = match denial.cause {
             Cause::Overloaded => 0,
             Cause::WaitedTooLong => 1,
             Cause::Displaced => 2,
             Cause::DeadlinePassed | Cause::DeadlineUnreachable => 3,
         };
-        self.refused[index].fetch_add(1, Relaxed);
+        self.refused[denial.class][index].fetch_add(1, Relaxed);
     }
 
     fn lock_queue(&self) -> MutexGuard<'_, Queue<W>> {
@@ -283,6 +283,11 @@ pub(super) fn limits(config: &Config, instances: usize) -> Bounds {
     let max = config.limit_max.max(1);
     let min = (config.limit_min * instances).clamp(1, max);
     Bounds { initial: (config.limit_initial * instances).clamp(min, max), min, max }
+}
+
+fn refused(by_cause: &[AtomicU64; 4]) -> Refused {
+    let [overloaded, waited_too_long, displaced, deadline] = by_cause.each_ref().map(|count| count.load(Relaxed));
+    Refused { overloaded, waited_too_long, displaced, deadline }
 }
 
 fn queue_bounds(config: &Config) -> queue::Bounds {

@@ -19,8 +19,15 @@ pub struct LoadLine {
     pub admitted: u64,
     /// Those of them that waited for it.
     pub waited: u64,
-    /// Requests turned away, since the start.
-    pub refused: Refused,
+    /// Requests turned away, since the start: critical, normal, sheddable.
+    pub refused: [Refused; 3],
+}
+
+impl LoadLine {
+    /// Requests turned away, whatever their class and the cause.
+    pub fn refused_total(&self) -> u64 {
+        self.refused.iter().map(Refused::total).sum()
+    }
 }
 
 /// Requests turned away, by cause.

@@ -37,6 +37,8 @@ pub(super) enum Cause {
 /// A denial, with the time after which it is worth asking again.
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub(super) struct Denial {
+    /// The position of its priority.
+    pub class: usize,
     pub cause: Cause,
     pub retry_after_s: f64,
 }
@@ -181,7 +183,7 @@ impl<W> Queue<W> {
 
     /// A denial as of now, for a request that did not get as far as the queue.
     pub(super) fn denial(&self, class: usize, cause: Cause, now_ns: u64) -> Denial {
-        Denial { cause, retry_after_s: self.retry_after_s(class, now_ns) }
+        Denial { class, cause, retry_after_s: self.retry_after_s(class, now_ns) }
     }
 
     fn too_late(&mut self, class: usize, deadline_ns: u64, now_ns: u64) -> Denial {

@@ -40,7 +40,7 @@ async fn a_place_goes_to_the_one_who_waits() {
     assert_eq!(second.waited(), Duration::from_millis(100));
     second.finish(Outcome::Served);
     let line = admission.load();
-    assert_eq!((line.in_flight, line.admitted, line.waited, line.refused.total()), (0, 2, 1, 0));
+    assert_eq!((line.in_flight, line.admitted, line.waited, line.refused_total()), (0, 2, 1, 0));
 }
 
 #[tokio::test(start_paused = true)]
@@ -140,7 +140,9 @@ async fn a_deadline_that_cannot_be_met_is_refused_before_it_takes_a_place() {
     assert_eq!(admission.enter(&with(0)).await.unwrap_err().reason, Reason::DeadlinePassed);
     assert_eq!(admission.enter(&with(20)).await.unwrap_err().reason, Reason::DeadlineUnreachable);
     admission.enter(&with(200)).await.unwrap().finish(Outcome::Served);
-    assert_eq!(admission.load().refused.deadline, 2);
+    let sheddable = Ask { priority: Priority::Sheddable, ..with(0) };
+    admission.enter(&sheddable).await.unwrap_err();
+    assert_eq!(admission.load().refused.map(|refused| refused.deadline), [0, 2, 1], "counted for the class that asked");
 }
 
 #[tokio::test(start_paused = true)]

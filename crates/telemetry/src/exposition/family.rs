@@ -99,7 +99,7 @@ families! {
     ADMITTED = Counter "plimsoll_admission_admitted_total" ["upstream"] "Requests that got a place.";
     WAITED = Counter "plimsoll_admission_waited_total" ["upstream"] "Requests that waited for their place.";
     WAITING = Gauge "plimsoll_admission_waiting" ["upstream", "priority"] "Requests that wait for a place.";
-    SHED = Counter "plimsoll_admission_shed_total" ["upstream", "cause"] "Requests that got no place.";
+    SHED = Counter "plimsoll_admission_shed_total" ["upstream", "priority", "cause"] "Requests that got no place.";
     INSTANCE_STATE = Gauge "plimsoll_instance_state" ["instance_id", "upstream", "state"] "1 in the state the instance is in, 0 in every other.";
     INSTANCE_UPTIME = Gauge "plimsoll_instance_uptime_seconds" ["instance_id", "upstream"] "Since the instance was last started.";
     INSTANCE_REQUESTS = Counter "plimsoll_instance_requests_total" ["instance_id", "upstream", "code_class"] "Complete answers of the instance.";
