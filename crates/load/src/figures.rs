@@ -3,7 +3,6 @@
 use std::time::Duration;
 
 use crate::histogram::Histogram;
-use crate::plan::Stage;
 use crate::record::{Recording, StageRecord, Totals};
 use crate::slo::Measured;
 use crate::statistics::{Range, quantile_ranks};
@@ -13,7 +12,7 @@ use crate::statistics::{Range, quantile_ranks};
 pub struct Figures {
     pub totals: Totals,
     pub lasted: Duration,
-    /// What the schedule asked for; what was sent where the server set the pace.
+    /// Requests due per second: of a whole stage what it promises, else what became due until it ended.
     pub offered: f64,
 }
 
@@ -86,9 +85,10 @@ impl Figures {
     }
 }
 
-fn offered(stage: &StageRecord) -> f64 {
-    let planned = |stage: &Stage| f64::midpoint(stage.from_rate, stage.to_rate);
-    stage.stage.as_ref().map_or_else(|| per_second(stage.totals.due as f64, stage.lasted), planned)
+/// A schedule gives a whole stage its number of requests to within one, so this is what was due and does not depend on the rounding.
+fn offered(record: &StageRecord) -> f64 {
+    let whole = record.stage.as_ref().filter(|stage| stage.lasts == record.lasted);
+    whole.map_or_else(|| per_second(record.totals.due as f64, record.lasted), |stage| per_second(stage.requests(), stage.lasts))
 }
 
 fn per_second(count: f64, time: Duration) -> f64 {
@@ -98,6 +98,7 @@ fn per_second(count: f64, time: Duration) -> f64 {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::plan::Stage;
     use crate::record::ErrorKind;
 
     fn answers(ms: &[u64]) -> Histogram {
@@ -130,6 +131,21 @@ mod tests {
         assert!((figures.error_share() - 0.25).abs() < 1e-9);
         let silent = Figures { totals: Totals::default(), ..figures };
         assert!((silent.error_share() - 1.0).abs() < 1e-9, "nothing ended");
+    }
+
+    #[test]
+    fn a_ramp_that_was_stopped_offered_what_had_become_due() {
+        let stage = Stage { from_rate: 0.0, to_rate: 100.0, lasts: Duration::from_secs(10) };
+        let record = |due, seconds| StageRecord {
+            stage: Some(stage),
+            starts: Duration::ZERO,
+            lasted: Duration::from_secs(seconds),
+            totals: Totals { due, ..Totals::default() },
+            lateness: Histogram::default(),
+            generator_saturated: false,
+        };
+        let offered = |due, seconds| Figures::of_stage(&record(due, seconds)).offered;
+        assert!((offered(500, 10) - 50.0).abs() < 1e-9 && (offered(80, 4) - 20.0).abs() < 1e-9, "{}", offered(80, 4));
     }
 
     #[test]

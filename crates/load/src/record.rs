@@ -184,10 +184,9 @@ impl Totals {
         self.answered() + self.errors.sum()
     }
 
-    /// The share of requests that ended without a good answer; `None` when none ended.
+    /// The share of the requests due that ended without a good answer; `None` when none was due.
     pub fn failed_share(&self) -> Option<f64> {
-        let ended = self.ended();
-        (ended > 0).then(|| (ended - self.good.min(ended)) as f64 / ended as f64)
+        (self.due > 0).then(|| (self.due - self.good.min(self.due)) as f64 / self.due as f64)
     }
 
     /// From due to the end, of every answer, with the client's patience for each time-out.

@@ -15,14 +15,16 @@ fn all(stages: &[Stage], arrivals: Arrivals, seed: u64, share: Share) -> Vec<Due
 
 proptest! {
     #[test]
-    fn a_constant_schedule_keeps_every_promise_to_within_one(stages in prop::collection::vec(stage(), 1..6)) {
-        let dues = all(&stages, Arrivals::Constant, 1, Share::WHOLE);
+    fn every_stage_gets_the_number_that_it_promises(stages in prop::collection::vec(stage(), 1..6), seed: u64, of in 1..4_usize) {
+      for arrivals in [Arrivals::Constant, Arrivals::Poisson] {
+        let dues: Vec<Due> = (0..of).flat_map(|index| all(&stages, arrivals, seed, Share { index, of })).collect();
         let mut promised = 0.0;
         for (index, stage) in stages.iter().enumerate() {
             promised += stage.requests();
             let came = dues.iter().filter(|due| due.stage <= index).count() as f64;
             prop_assert!((came - promised).abs() <= 0.5 + 1e-6, "{came} instead of {promised}");
         }
+      }
     }
 
     #[test]
@@ -70,6 +72,14 @@ fn poisson_arrivals_have_the_mean_and_the_variance_of_their_rate() {
         assert!((mean - 100.0).abs() < 0.8, "mean {mean}");
         assert!((variance - 100.0).abs() < 12.0, "variance {variance}");
     }
+}
+
+#[test]
+fn a_rate_held_in_many_slots_is_as_irregular_as_in_one() {
+    let slots = [Stage::constant(1_000.0, Duration::from_millis(100)); 100];
+    let dues = all(&slots, Arrivals::Poisson, 7, Share::WHOLE);
+    let (_, variance) = moments(&dues, 100);
+    assert!(dues.len() == 10_000 && variance > 50.0, "{} requests, variance {variance}", dues.len());
 }
 
 #[test]

@@ -15,7 +15,6 @@ use crate::figures::Figures;
 use crate::plan::{Arrivals, Pace, Plan, Stage};
 use crate::record::{Recording, StageRecord, is_saturated};
 use crate::run::{Progress, run};
-use crate::schedule::{Schedule, Share};
 use crate::slo::Measured;
 
 /// The calm load: few enough requests that no server queues them.
@@ -31,10 +30,6 @@ const RECOVERS_WITHIN: Duration = Duration::from_mins(3);
 /// Requests in a slot of time from which the trend is read, and slots at most.
 const PER_SLOT: f64 = 10.0;
 const SLOTS_MAX: f64 = 40.0;
-
-/// Seeds tried for a step; of more requests than this, chance makes no difference.
-const SEEDS: u64 = 32;
-const REQUESTS_MAX: f64 = 20_000.0;
 
 /// Is told how it goes, for those who wait.
 pub trait Watcher: Sync {
@@ -86,7 +81,8 @@ impl<'a> Stepper<'a> {
         self.steps += 1;
         let slots = (rate * self.lasts.as_secs_f64() / PER_SLOT).clamp(1.0, SLOTS_MAX) as u32;
         let stages = vec![Stage::constant(rate, self.lasts / slots); slots as usize];
-        let seed = self.typical_seed(&stages);
+        // Another for each step, so that repeated steps are independent.
+        let seed = self.plan.seed.wrapping_add(self.steps as u64);
         let plan = Plan { pace: Pace::Open(stages), seed, ..self.plan.clone() };
         let mut recording = run(plan, self.watcher.begins(title), self.stop.clone()).await?;
         let slots = slots_of(&recording.stages);
@@ -118,19 +114,6 @@ impl<'a> Stepper<'a> {
         }
         self.unrecovered += 1;
         Ok(())
-    }
-
-    /// Another seed for each step, so that repeated steps are independent; of a few, the one that draws about as many requests as the rate
-    /// promises. In five seconds at 200/s chance alone would make 3 % of difference, which is more than the search wants to know.
-    fn typical_seed(&self, stages: &[Stage]) -> u64 {
-        let expected: f64 = stages.iter().map(Stage::requests).sum();
-        let first = self.plan.seed.wrapping_add(SEEDS * self.steps as u64);
-        if self.plan.arrivals == Arrivals::Constant || expected > REQUESTS_MAX {
-            return first;
-        }
-        let missed_by = |seed| (Schedule::new(stages, Arrivals::Poisson, seed, Share::WHOLE).count() as f64 - expected).abs();
-        let seeds = (0..SEEDS).map(|offset| first.wrapping_add(offset));
-        seeds.min_by(|one, other| missed_by(*one).total_cmp(&missed_by(*other))).unwrap_or(first)
     }
 
     fn is_calm(&self, latency: f64) -> bool {
