@@ -9,6 +9,7 @@
 mod once;
 mod race;
 
+use std::cell::Cell;
 use std::rc::Rc;
 use std::sync::Arc;
 use std::time::Duration;
@@ -19,7 +20,7 @@ use plimsoll_policy::clock::now_ns;
 use plimsoll_policy::hedge::Hedge;
 use tokio::time::{Instant, sleep};
 
-use crate::circuit::Circuit;
+use crate::circuit::{Circuit, Work};
 use crate::config::Config;
 use crate::failure::{Failed, Failure};
 use crate::forward::Terms;
@@ -56,6 +57,8 @@ struct Tries {
     /// A place below the load line that was not used up.
     place: Option<admission::Permit>,
     total_ends: Option<Instant>,
+    /// How long it had stood in a queue before the upstream could begin.
+    queued_before: Duration,
 }
 
 impl Tries {
@@ -72,29 +75,45 @@ impl Attempts<'_> {
             self.receive_short_body(request, journey).await?;
         }
         let circuit = Circuit::enter(self.upstream)?;
-        let result = self.answer(request, interim, journey).await;
-        circuit.ended(&result, journey.queued);
+        let mut tries = Tries { queued_before: journey.queued, ..Tries::default() };
+        let result = self.answer(&mut tries, request, interim, journey).await;
+        circuit.ended(&result, &self.work(&tries, request, journey));
         result
     }
 
-    async fn answer(&self, request: &mut Request, interim: &Interim, journey: &mut Journey) -> Result<Response, Refusal> {
+    /// What was the upstream's of the time that has passed: not the waits in our queue, and nothing before it had the whole request.
+    fn work(&self, tries: &Tries, request: &Request, journey: &Journey) -> Work {
+        Work {
+            began: tries.total_ends.map(|end| end - self.config.timeouts.total),
+            queued: journey.queued.saturating_sub(tries.queued_before),
+            end: tries.end(request),
+        }
+    }
+
+    async fn answer(
+        &self,
+        tries: &mut Tries,
+        request: &mut Request,
+        interim: &Interim,
+        journey: &mut Journey,
+    ) -> Result<Response, Refusal> {
         self.upstream.resilience.retries.request(now_ns());
         let hedge = self.hedge_of(request);
         let key = self.upstream.hash_key(request, journey.hop.client);
-        let total_ends = (request.framing == Framing::None).then(|| journey.started() + self.config.timeouts.total);
-        let mut tries = Tries { total_ends, ..Tries::default() };
+        tries.total_ends = (request.framing == Framing::None).then(|| journey.started() + self.config.timeouts.total);
         loop {
-            let permit = match self.permit(&mut tries, request, key, journey).await {
+            let permit = match self.permit(tries, request, key, journey).await {
                 Ok(permit) => permit,
                 // Nobody does better: what was said first is the answer.
-                Err(refusal) => return tries.declined.map_or(Err(refusal), |answered| Ok(answered.response)),
+                Err(refusal) => return tries.declined.take().map_or(Err(refusal), |answered| Ok(answered.response)),
             };
             journey.attempts += 1;
             journey.instance = Some(permit.member().endpoint.id.clone());
             let slot = permit.member().slot;
             let body = std::mem::replace(&mut request.body, RequestBody::empty());
+            let is_decided = Cell::new(false);
             let race = Race {
-                once: Once { config: self.config, terms: self.terms(request, journey, tries.total_ends), interim },
+                once: Once { config: self.config, terms: self.terms(request, journey, tries.total_ends), interim, is_decided: &is_decided },
                 upstream: self.upstream,
                 // Only the first attempt is raced: after a failure there are two already.
                 hedge: hedge.filter(|_| journey.attempts == 1),
@@ -103,6 +122,10 @@ impl Attempts<'_> {
                 key,
             };
             let ended = race.run(body, permit).await;
+            if tries.total_ends.is_none() && ended.total_ends.is_some() {
+                // What it waited for before it was sent is no part of what came after.
+                tries.queued_before = journey.queued;
+            }
             tries.total_ends = ended.total_ends;
             if let Some(second) = &ended.second {
                 journey.attempts += 1;
@@ -120,7 +143,7 @@ impl Attempts<'_> {
             };
             tries.slots.push(slot);
             tries.slots.extend(ended.second.map(|second| second.slot));
-            if let Some(end) = self.after(setback, &mut tries, request, journey).await {
+            if let Some(end) = self.after(setback, tries, request, journey).await {
                 return end;
             }
         }

@@ -135,6 +135,11 @@ impl Exchange {
         Failed { failure, sent, body: self.body, place }
     }
 
+    /// Another attempt has won. To be counted on like work for a client that left, its place would make clients look impatient.
+    pub(crate) fn lost(&mut self) {
+        drop(self.permit.take_place());
+    }
+
     /// The whole of a short body, in one piece.
     pub(crate) async fn short_body(&mut self) -> Result<Bytes, WireError> {
         let mut whole = BytesMut::new();

@@ -11,7 +11,8 @@ pub fn now_ns() -> u64 {
     EPOCH.elapsed().as_nanos() as u64
 }
 
-pub(crate) fn to_ns(instant: Instant) -> u64 {
+/// The same of any instant.
+pub fn to_ns(instant: Instant) -> u64 {
     instant.saturating_duration_since(*EPOCH).as_nanos() as u64
 }
 

@@ -17,9 +17,11 @@ mod tests;
 use std::pin::{Pin, pin};
 use std::time::Duration;
 
+use http::StatusCode;
 use tokio::select;
 use tokio::time::timeout;
 
+use crate::breaker::COULD_NOT;
 use crate::budget::{self, Budget};
 use quantile::Quantile;
 
@@ -112,13 +114,30 @@ impl Hedge {
     }
 }
 
-/// Whichever attempt succeeds first, and whether that was the second. One that fails leaves the other the time it needs; when both fail, the
-/// later failure counts. The second is not begun before it is polled.
-pub async fn better<T>(first: impl Future<Output = T>, second: impl Future<Output = T>, is_good: impl Fn(&T) -> bool) -> (T, bool) {
-    let (mut first, mut second) = (pin!(first), pin!(second));
-    select! {
-        biased;
-        outcome = &mut first => if is_good(&outcome) { (outcome, false) } else { (second.await, true) },
-        outcome = &mut second => if is_good(&outcome) { (outcome, true) } else { (first.await, false) },
+/// What an attempt came to, from worst to best.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub enum Worth {
+    /// No answer at all.
+    Nothing,
+    /// Somebody said that they could not, and perhaps when they can.
+    Declined,
+    Answer,
+}
+
+impl Worth {
+    pub fn of_status(status: StatusCode) -> Self {
+        if COULD_NOT.contains(&status) { Self::Declined } else { Self::Answer }
     }
+}
+
+/// Whichever attempt is answered first, and whether that was the second. One that is not leaves the other the time it needs; when neither is
+/// answered, what is worth more counts, or else what came later. The second is not begun before it is polled.
+pub async fn better<T>(first: impl Future<Output = T>, second: impl Future<Output = T>, worth: impl Fn(&T) -> Worth) -> (T, bool) {
+    let (mut first, mut second) = (pin!(first), pin!(second));
+    let (early, late, late_is_second) = select! {
+        biased;
+        outcome = &mut first => if worth(&outcome) == Worth::Answer { return (outcome, false) } else { (outcome, second.await, true) },
+        outcome = &mut second => if worth(&outcome) == Worth::Answer { return (outcome, true) } else { (outcome, first.await, false) },
+    };
+    if worth(&late) >= worth(&early) { (late, late_is_second) } else { (early, !late_is_second) }
 }

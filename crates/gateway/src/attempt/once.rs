@@ -1,5 +1,7 @@
 //! One attempt at one instance, to the answer or to the reason why there is none.
 
+use std::cell::Cell;
+
 use http::StatusCode;
 use tokio::time::{Instant, timeout};
 
@@ -8,7 +10,7 @@ use crate::config::Config;
 use crate::failure::{Failed, Failure};
 use crate::forward::{Exchange, Said, Terms};
 use crate::interim::Interim;
-use crate::message::{Framing, RequestBody, Response, ResponseBody};
+use crate::message::{Framing, RequestBody, Response, ResponseBody, ResponseHead};
 use crate::upstream::Permit;
 
 /// Answers before the answer (1xx) that one attempt may send.
@@ -40,6 +42,8 @@ pub(super) struct Once<'a> {
     pub(super) config: &'a Config,
     pub(super) terms: Terms<'a>,
     pub(super) interim: &'a Interim,
+    /// Another attempt beside this one has won.
+    pub(super) is_decided: &'a Cell<bool>,
 }
 
 impl Once<'_> {
@@ -51,47 +55,83 @@ impl Once<'_> {
     }
 
     async fn answer(self, body: RequestBody, permit: Permit, total_ends: &mut Option<Instant>) -> Result<Answered, Setback> {
-        let request = self.terms.request;
-        let failed = |exchange: Exchange, failure| Err(Setback::from(exchange.failed(failure)));
         let mut exchange = Exchange::begin(self.terms, body, permit).await.map_err(Setback::from)?;
+        let heard = self.hear(&mut Racer { exchange: &mut exchange, is_decided: self.is_decided }, total_ends).await;
+        let bytes_in = exchange.request_bytes();
+        let (head, held) = match heard {
+            Ok(heard) => heard,
+            Err(Unheard::Failed(failure)) => return Err(exchange.failed(failure).into()),
+            Err(Unheard::BrokenOff) => return Err(exchange.broken_off().into()),
+        };
+        let declines = self.terms.request.is_idempotent() && self.config.retry.on_status.contains(&head.status.as_u16());
+        match held {
+            Some(body) if declines => {
+                Err(Setback::Declined(Box::new(Answered { response: Response { head, body }, bytes_in }), exchange.into_body()))
+            }
+            Some(body) => Ok(Answered { response: Response { head, body }, bytes_in }),
+            None => {
+                exchange.commit(&head);
+                Ok(Answered { response: Response { head, body: ResponseBody::Exchange(Box::new(exchange)) }, bytes_in })
+            }
+        }
+    }
+
+    /// The head of the answer, with its body if that is held until it is whole.
+    async fn hear(&self, racer: &mut Racer<'_>, total_ends: &mut Option<Instant>) -> Result<(ResponseHead, Option<ResponseBody>), Unheard> {
+        let request = self.terms.request;
         for _ in 0..=INTERIM_MAX {
-            let said = exchange.head().await;
-            *total_ends = exchange.total_ends();
-            let head = match said {
-                Ok(Said::Interim(head)) => {
+            let said = racer.exchange.head().await;
+            *total_ends = racer.exchange.total_ends();
+            let head = match said? {
+                Said::Interim(head) => {
                     // A client that does not take it will not take the answer either, and is noticed then.
                     let _ = timeout(self.config.timeouts.write_idle, self.interim.send(&head)).await;
                     continue;
                 }
-                Ok(Said::Final(head)) if head.status == StatusCode::SWITCHING_PROTOCOLS && request.upgrade.is_none() => {
-                    return failed(exchange, Failure::Malformed("101 to a request that asked for no upgrade"));
+                Said::Final(head) if head.status == StatusCode::SWITCHING_PROTOCOLS && request.upgrade.is_none() => {
+                    return Err(Failure::Malformed("101 to a request that asked for no upgrade").into());
                 }
-                Ok(Said::Final(head)) => head,
-                Err(failure) => return failed(exchange, failure),
+                Said::Final(head) => head,
             };
-            let bytes_in = exchange.request_bytes();
             // Many servers send the head first and die between the two. A short answer is passed on when it is whole, so that its loss is
             // the next instance's to mend.
             let held = match head.framing {
-                Framing::Length(1..=HELD_BYTES_MAX) if request.is_idempotent() => match exchange.short_body().await {
-                    Ok(body) => Some(ResponseBody::Full(body)),
-                    Err(_) => return Err(exchange.broken_off().into()),
-                },
+                Framing::Length(1..=HELD_BYTES_MAX) if request.is_idempotent() => {
+                    let body = racer.exchange.short_body().await.map_err(|_| Unheard::BrokenOff)?;
+                    Some(ResponseBody::Full(body))
+                }
                 Framing::None if head.status != StatusCode::SWITCHING_PROTOCOLS => Some(ResponseBody::Empty),
                 _ => None,
             };
-            let declines = request.is_idempotent() && self.config.retry.on_status.contains(&head.status.as_u16());
-            return match held {
-                Some(body) if declines => {
-                    Err(Setback::Declined(Box::new(Answered { response: Response { head, body }, bytes_in }), exchange.into_body()))
-                }
-                Some(body) => Ok(Answered { response: Response { head, body }, bytes_in }),
-                None => {
-                    exchange.commit(&head);
-                    Ok(Answered { response: Response { head, body: ResponseBody::Exchange(Box::new(exchange)) }, bytes_in })
-                }
-            };
+            return Ok((head, held));
         }
-        failed(exchange, Failure::Malformed("more than 32 answers before the answer"))
+        Err(Failure::Malformed("more than 32 answers before the answer").into())
+    }
+}
+
+/// Why there is no answer to pass on.
+enum Unheard {
+    Failed(Failure),
+    /// It broke off after its head, and was counted then.
+    BrokenOff,
+}
+
+impl From<Failure> for Unheard {
+    fn from(failure: Failure) -> Self {
+        Self::Failed(failure)
+    }
+}
+
+/// An exchange of which nothing has been passed on. Dropped when another attempt has won, it has lost; dropped before, the client has left.
+struct Racer<'a> {
+    exchange: &'a mut Exchange,
+    is_decided: &'a Cell<bool>,
+}
+
+impl Drop for Racer<'_> {
+    fn drop(&mut self) {
+        if self.is_decided.get() {
+            self.exchange.lost();
+        }
     }
 }

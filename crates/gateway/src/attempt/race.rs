@@ -1,11 +1,11 @@
 //! Hedging: after most answers would have come, a second attempt at another instance races the first. The loser is cancelled by dropping
-//! its exchange, which closes its connection.
+//! its exchange, which closes its connection. It has not failed, and nobody has left: its place is free at once, and counts for nothing.
 
 use std::pin::pin;
 use std::sync::Arc;
 
 use plimsoll_policy::clock::now_ns;
-use plimsoll_policy::hedge::{Hedge, better};
+use plimsoll_policy::hedge::{Hedge, Worth, better};
 use tokio::time::Instant;
 
 use super::once::{Answered, Once, Setback};
@@ -72,8 +72,9 @@ impl Race<'_> {
         // The first one's early hints reach the client; the same again would be of no use.
         let nowhere = Interim::Nowhere;
         let beside = Once { interim: &nowhere, ..self.once };
-        let ((result, total_ends), won) =
-            better(first, Box::pin(beside.run(RequestBody::empty(), second)), |(result, _)| result.is_ok()).await;
+        let mut second = Box::pin(beside.run(RequestBody::empty(), second));
+        let ((result, total_ends), won) = better(first, second.as_mut(), |(result, _)| worth(result)).await;
+        self.once.is_decided.set(true);
         // Had it not been for the second, the first would have taken at least as long.
         hedge.answered(began.elapsed(), now_ns());
         Ended { result, total_ends, second: Some(Second { slot, instance, won }) }
@@ -89,5 +90,13 @@ impl Race<'_> {
             hedge.not_started(now_ns());
         }
         second
+    }
+}
+
+fn worth(result: &Result<Answered, Setback>) -> Worth {
+    match result {
+        Ok(_) => Worth::Answer,
+        Err(Setback::Declined(..)) => Worth::Declined,
+        Err(Setback::Failed(_)) => Worth::Nothing,
     }
 }

@@ -10,10 +10,11 @@ use http_body::Body;
 use tokio::time::Instant;
 use tower::{Layer, Service};
 
-use super::{Config, Hedge, better};
+use super::{Config, Hedge, Worth, better};
 use crate::clock::now_ns;
 
-/// Makes a second call when most answers would have come, and takes whichever answers first; the other is dropped.
+/// Makes a second call when most answers would have come, and takes whichever answers first; the other is dropped. A 502, 503 or 504 is the
+/// answer only when the other call brings nothing better.
 ///
 /// Only for idempotent methods and empty bodies. What it wraps must not send both calls to the same place: a balancer, or a pool of
 /// connections. Costs a clone of the request and one allocation.
@@ -96,13 +97,14 @@ async fn race<R, E>(
 ) -> Result<Response<R>, E> {
     let began = Instant::now();
     hedge.request(now_ns());
+    let worth = |result: &Result<Response<R>, E>| result.as_ref().map_or(Worth::Nothing, |response| Worth::of_status(response.status()));
     let mut first = pin!(first);
     let result = match hedge.early(first.as_mut()).await {
         Some(result) => result,
-        None if hedge.try_start(now_ns()) => better(first, second, Result::is_ok).await.0,
+        None if hedge.try_start(now_ns()) => better(first, second, worth).await.0,
         None => first.await,
     };
-    if result.is_ok() {
+    if worth(&result) == Worth::Answer {
         hedge.answered(began.elapsed(), now_ns());
     }
     result

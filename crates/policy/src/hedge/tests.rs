@@ -1,5 +1,7 @@
 //! Hedging simulated: instances of which each stalls now and then.
 
+use tokio::time::sleep;
+
 use super::*;
 
 const MS: u64 = 1_000_000;
@@ -54,6 +56,25 @@ fn when_everything_is_slow_hedging_adds_no_more_than_its_budget() {
         let hedged = play(stalls, true, 1);
         assert!(hedged.extra <= 0.02, "{stalls}: {hedged:?}");
     }
+}
+
+/// How a race ends in which both are under way: `first` after 1 s, `second` after 2 s.
+async fn race(first: Worth, second: Worth) -> (Worth, bool) {
+    let after = async |seconds, worth| {
+        sleep(Duration::from_secs(seconds)).await;
+        worth
+    };
+    better(after(1, first), after(2, second), |worth| *worth).await
+}
+
+#[tokio::test(start_paused = true)]
+async fn an_answer_ends_a_race_and_otherwise_the_better_word_counts() {
+    use Worth::{Answer, Declined, Nothing};
+    assert_eq!(race(Answer, Answer).await, (Answer, false));
+    assert_eq!(race(Declined, Answer).await, (Answer, true));
+    assert_eq!(race(Declined, Nothing).await, (Declined, false), "somebody said when to come back");
+    assert_eq!(race(Nothing, Declined).await, (Declined, true));
+    assert_eq!(race(Declined, Declined).await, (Declined, true), "the fresher word");
 }
 
 #[test]

@@ -6,8 +6,8 @@ use plimsoll_gateway::Endpoint;
 use plimsoll_policy::breaker;
 
 use super::{answers, dying};
-use crate::edge::{Edge, Plan, get};
-use crate::origin::Origin;
+use crate::edge::{Edge, Plan, get, with_body};
+use crate::origin::{Origin, ok};
 use crate::peer::{assert_problem, in_time, ms, until};
 
 /// Opens after ten failures within a fifth of a second of trouble instead of five seconds.
@@ -93,6 +93,44 @@ async fn all_that_fails_with_one_instance_is_one_disturbance() {
     let new = Origin::named("new").await;
     edge.endpoints.send_replace(vec![Endpoint { generation: 1, ..new.endpoint("api-1") }]);
     assert_eq!(edge.get("/x").await.text(), "new", "a pause, and no error");
+}
+
+/// Where an answer in the middle of which 100 ms pass is too slow, and half of the answers are.
+fn impatient(plan: &mut Plan) {
+    plan.upstream.breaker = Some(breaker::Config { slow_after: Some(ms(80)), calls_min: 4, steady: false, ..breaker::Config::default() });
+}
+
+#[tokio::test]
+async fn the_time_a_client_takes_to_send_is_not_the_upstreams_and_the_time_of_an_answer_is() {
+    let origin = Origin::start(|mut visit| async move {
+        while let Some(request) = visit.request().await {
+            if request.target() == "/slow" {
+                tokio::time::sleep(ms(100)).await;
+            }
+            visit.send(ok("done")).await;
+        }
+    })
+    .await;
+    let edge = Edge::with(impatient, &[&origin]).await;
+    for _ in 0..6 {
+        let mut client = edge.connect().await;
+        client.send("POST /x HTTP/1.1\r\nhost: a\r\ntransfer-encoding: chunked\r\n\r\n1\r\nx\r\n").await;
+        tokio::time::sleep(ms(100)).await;
+        assert_eq!(client.ask("0\r\n\r\n").await.status(), 200);
+    }
+    for _ in 0..6 {
+        assert_eq!(edge.ask(with_body("POST", "/slow", "x")).await.status(), 200);
+    }
+    assert_problem(&edge.get("/x").await, 503, "circuit-open");
+}
+
+#[tokio::test]
+async fn a_client_that_waits_for_less_than_a_restart_proves_nothing() {
+    let edge = Edge::over(|_| {}, Vec::new());
+    for _ in 0..2 {
+        let hurried = "GET / HTTP/1.1\r\nhost: a\r\nx-request-timeout-ms: 100\r\n\r\n";
+        assert_problem(&edge.ask(hurried).await, 503, "no-instance");
+    }
 }
 
 #[tokio::test]

@@ -6,8 +6,9 @@ use std::time::Instant;
 
 use plimsoll_gateway::route::Policies;
 use plimsoll_policy::hedge;
+use tokio::time::sleep;
 
-use super::{everything_with, seen};
+use super::{answers, everything_with, seen};
 use crate::edge::{Edge, Plan, get, with_body};
 use crate::origin::{Origin, ok};
 use crate::peer::{ms, until};
@@ -71,6 +72,69 @@ async fn stalls_are_answered_by_the_other_instance_for_two_percent_of_load() {
     until("the losers to be cancelled", || stalling.given_up.load(Relaxed) as u64 >= counted.hedges_won_total).await;
     let attempts = seen(&stalling.origins) as u64;
     assert_eq!((attempts, counted.retries_total), (REQUESTS as u64 + counted.hedges_total, 0));
+}
+
+#[tokio::test]
+async fn who_lost_a_race_has_not_failed_and_its_place_is_not_one_of_a_client_that_left() {
+    let stalling = Stalling::each(2).await;
+    let edge = Edge::with(
+        |plan| {
+            hedged(plan);
+            plan.upstream.admission = Some(plimsoll_policy::admission::Config::default());
+            plan.upstream.ejection.failures = 1;
+        },
+        &stalling.origins.each_ref(),
+    )
+    .await;
+    let mut client = edge.connect().await;
+    while edge.gateway.edge().hedges_won_total == 0 {
+        assert_eq!(client.ask(get("/x")).await.status(), 200);
+        let lines = edge.gateway.load_lines();
+        assert_eq!(lines[0].lingering, 0, "nobody has left");
+    }
+    for instance in edge.gateway.instances() {
+        assert_eq!((instance.failures_total, instance.ejections_total), (0, 0), "{}", instance.id);
+    }
+}
+
+#[tokio::test]
+async fn what_an_instance_said_is_not_lost_because_the_other_one_broke() {
+    let count = Arc::new(AtomicUsize::new(0));
+    let origin = async || {
+        let count = Arc::clone(&count);
+        Origin::start(move |mut visit| {
+            let count = Arc::clone(&count);
+            async move {
+                while visit.request().await.is_some() {
+                    match count.fetch_add(1, Relaxed) {
+                        ..=KNOWN_AFTER => visit.send(ok("well")).await,
+                        number if number.is_multiple_of(2) => {
+                            sleep(ms(100)).await;
+                            visit.send(answers("503 Service Unavailable", "retry-after: 7\r\n", "come back later")).await;
+                        }
+                        _ => return sleep(ms(200)).await,
+                    }
+                }
+            }
+        })
+        .await
+    };
+    let origins = [origin().await, origin().await];
+    let edge = Edge::with(
+        |plan| {
+            hedged(plan);
+            plan.config.retry.attempts_max = 2;
+        },
+        &origins.each_ref(),
+    )
+    .await;
+    let mut client = edge.connect().await;
+    for _ in 0..=KNOWN_AFTER {
+        assert_eq!(client.ask(get("/x")).await.status(), 200);
+    }
+    let answer = client.ask(get("/x")).await;
+    assert_eq!(edge.gateway.edge().hedges_total, 1);
+    assert_eq!((answer.status(), answer.text(), answer.field("retry-after")), (503, "come back later", Some("7")));
 }
 
 #[tokio::test]
