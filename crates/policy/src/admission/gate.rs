@@ -190,6 +190,11 @@ impl<W, L: Limit> Gate<W, L> {
         self.config.queue_wait_max.as_nanos() as u64
     }
 
+    #[cfg(test)]
+    pub(super) fn set_order(&self, order: queue::Order) {
+        self.lock_queue().set_order(order);
+    }
+
     pub(super) fn load(&self, now_ns: u64) -> LoadLine {
         let queue = self.lock_queue();
         LoadLine {

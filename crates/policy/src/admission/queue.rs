@@ -10,6 +10,8 @@ mod lane;
 mod tests;
 
 use self::lane::Lane;
+#[cfg(test)]
+pub(super) use self::lane::Order;
 pub(super) use self::lane::Ticket;
 use crate::priority::Priority;
 
@@ -113,6 +115,11 @@ impl<W> Queue<W> {
     /// The drain rate is all that the pool can do: requests waited throughout, and more places would not help.
     pub(super) fn is_full(&mut self, now_ns: u64) {
         self.full_at_ns = [now_ns, self.full_at_ns[0]];
+    }
+
+    #[cfg(test)]
+    pub(super) fn set_order(&mut self, order: Order) {
+        self.lanes.iter_mut().for_each(|lane| lane.order = order);
     }
 
     pub(super) fn drain(&self) -> f64 {
@@ -234,7 +241,7 @@ impl<W> Queue<W> {
         self.lanes[class].turned_away(now_ns);
         let room = self.room(class, now_ns);
         while self.lanes[class].len() > room {
-            let waiter = self.lanes[class].pop_newest_of_longest().expect("a lane with waiters has a longest tenant");
+            let waiter = self.lanes[class].pop_last_of_longest(now_ns).expect("a lane with waiters has a longest tenant");
             self.lanes[class].turned_away(now_ns);
             displaced.push((waiter.payload, self.denial(class, Cause::Overloaded, now_ns)));
         }
@@ -260,7 +267,7 @@ impl<W> Queue<W> {
         let lowest = (class + 1..self.lanes.len()).rev().find(|lower| self.lanes[*lower].len() > 0);
         match lowest {
             Some(lower) => {
-                let waiter = self.lanes[lower].pop_newest_of_longest().expect("a lane with waiters has a longest tenant");
+                let waiter = self.lanes[lower].pop_last_of_longest(arrival.now_ns).expect("a lane with waiters has a longest tenant");
                 self.lanes[lower].turned_away(arrival.now_ns);
                 Ok((waiter.payload, self.denial(lower, Cause::Displaced, arrival.now_ns)))
             }
@@ -272,8 +279,8 @@ impl<W> Queue<W> {
     fn displace_within(&mut self, class: usize, arrival: &Arrival) -> Result<(W, Denial), Denial> {
         let lane = &mut self.lanes[class];
         lane.turned_away(arrival.now_ns);
-        if lane.waiting_of(arrival.tenant) + 1 < lane.longest() {
-            let waiter = lane.pop_newest_of_longest().expect("the longest tenant has waiters");
+        if lane.waiting_of(arrival.tenant) + 1 < lane.longest() || lane.is_newest_first(arrival.now_ns) && lane.len() > 0 {
+            let waiter = lane.pop_last_of_longest(arrival.now_ns).expect("the longest tenant has waiters");
             return Ok((waiter.payload, self.denial(class, Cause::Displaced, arrival.now_ns)));
         }
         Err(self.denial(class, Cause::Overloaded, arrival.now_ns))

@@ -1,12 +1,13 @@
 //! A deterministic simulator around the real gate: clients, an application, and a clock that jumps from event to event.
 //!
-//! `app` models what is protected, `load` who asks, `record` what came of it, `baselines` other limiters. `claims` are the promises of
-//! `docs/admission.md` as tests; `table` prints its figures.
+//! `app` models what is protected, `load` who asks, `record` what came of it, `baselines` other limiters,
+//! `orders` other orders of the queue. `claims` are the promises of `docs/admission.md` as tests; `table` prints its figures.
 
 mod app;
 mod baselines;
 mod claims;
 mod load;
+mod orders;
 mod record;
 mod table;
 
@@ -68,9 +69,13 @@ fn simulate(config: Config, app: App, load: Load, seed: u64) -> Run {
 }
 
 fn simulate_with<L: Limit>(config: Config, limiter: L, app: App, load: Load, seed: u64) -> Run {
+    simulate_gate(Gate::with(config, limiter, 0), app, load, seed)
+}
+
+fn simulate_gate<L: Limit>(gate: Gate<usize, L>, app: App, load: Load, seed: u64) -> Run {
     fastrand::seed(seed);
     let mut simulation = Simulation {
-        gate: Gate::with(config, limiter, 0),
+        gate,
         app,
         load,
         rng: Rng::with_seed(seed),

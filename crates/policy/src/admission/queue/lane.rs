@@ -17,6 +17,18 @@ pub(in super::super) struct Ticket {
     pub number: u64,
 }
 
+/// Whose turn it is among a tenant's waiters. The simulator knows other orders, to compare with.
+#[derive(Clone, Copy, Debug, Default)]
+pub(in super::super) enum Order {
+    #[default]
+    OldestFirst,
+    /// Where there is no room, whoever has waited longest goes instead of whoever came last.
+    #[cfg(test)]
+    NewestFirst,
+    #[cfg(test)]
+    NewestFirstWhileOverloaded,
+}
+
 /// The round in which a waiter is due; within a round whoever came first.
 type Turn = (u64, u64);
 
@@ -30,6 +42,7 @@ pub(super) struct Waiter<W> {
 
 #[derive(Debug)]
 pub(super) struct Lane<W> {
+    pub order: Order,
     waiters: BTreeMap<Turn, Waiter<W>>,
     /// The rounds of the tickets, oldest ticket first.
     rounds: BTreeMap<u64, u64>,
@@ -50,6 +63,7 @@ pub(super) struct Lane<W> {
 impl<W> Default for Lane<W> {
     fn default() -> Self {
         Self {
+            order: Order::default(),
             waiters: BTreeMap::new(),
             rounds: BTreeMap::new(),
             tenants: HashMap::new(),
@@ -103,7 +117,7 @@ impl<W> Lane<W> {
 
     /// Whoever is due.
     pub(super) fn pop(&mut self, now_ns: u64) -> Option<Waiter<W>> {
-        let (&turn, _) = self.waiters.first_key_value()?;
+        let (&turn, _) = if self.is_newest_first(now_ns) { self.waiters.last_key_value() } else { self.waiters.first_key_value() }?;
         self.round = turn.0;
         self.called.add(now_ns);
         self.take(turn)
@@ -114,11 +128,23 @@ impl<W> Lane<W> {
         self.take((round, number))
     }
 
-    /// The newest of the tenant that has most waiting: who floods, pays.
-    pub(super) fn pop_newest_of_longest(&mut self) -> Option<Waiter<W>> {
+    /// Of the tenant that has most waiting, whoever would be called last: who floods, pays.
+    pub(super) fn pop_last_of_longest(&mut self, now_ns: u64) -> Option<Waiter<W>> {
         let &(_, tenant) = self.lengths.last()?;
-        let turn = *self.tenants.get(&tenant)?.last()?;
-        self.take(turn)
+        let turns = self.tenants.get(&tenant)?;
+        let turn = if self.is_newest_first(now_ns) { turns.first() } else { turns.last() }?;
+        self.take(*turn)
+    }
+
+    #[cfg_attr(not(test), expect(unused_variables, reason = "the one order is the same at all times"))]
+    pub(super) fn is_newest_first(&self, now_ns: u64) -> bool {
+        match self.order {
+            Order::OldestFirst => false,
+            #[cfg(test)]
+            Order::NewestFirst => true,
+            #[cfg(test)]
+            Order::NewestFirstWhileOverloaded => self.is_overloaded(now_ns),
+        }
     }
 
     pub(super) fn longest(&self) -> usize {
