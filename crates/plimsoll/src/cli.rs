@@ -102,7 +102,7 @@ Exit codes: 0 done, 1 it did not work, 2 asked wrongly, 3 the promise was missed
     /// Find every mistake in the configuration
     #[command(after_help = "Examples:
   plimsoll check
-  plimsoll check edge.toml --json
+  plimsoll check --config edge.toml --json
 
 Exit code 0 means that a start would accept it; 2 means that it has mistakes, all of which are shown.")]
     Check(CheckArgs),
@@ -158,9 +158,8 @@ pub struct StatusArgs {
 
 #[derive(Debug, clap::Args)]
 pub struct CheckArgs {
-    /// File to check [default: plimsoll.toml, if there] [env: PLIMSOLL_CONFIG]
-    #[arg(value_name = "FILE")]
-    pub file: Option<PathBuf>,
+    #[command(flatten)]
+    pub settings: SettingFlags,
     /// Print JSON
     #[arg(long)]
     pub json: bool,

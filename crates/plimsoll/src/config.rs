@@ -30,6 +30,7 @@ mod upstream;
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 
+pub use coherence::Listener;
 pub use environment::{Environment, fields};
 pub use mistake::Mistake;
 pub use reference::{as_markdown, as_toml};
@@ -93,8 +94,7 @@ pub fn load(flags: &Flags, environment: &Environment) -> Result<Loaded, Mistakes
 
 /// The layers above the file, from the weakest to the strongest.
 fn read_above_file(flags: &Flags, environment: &Environment, draft: &mut Draft) {
-    environment::read_nested(environment, draft);
-    environment::read_twins(environment, draft);
+    environment::read(environment, draft);
     for (flag, value) in &flags.values {
         let field = fields().find(|field| field.flag == Some(flag)).expect("flags are made from fields");
         environment::assign(field, Kind::Flag, &format!("--{flag}"), value, draft);

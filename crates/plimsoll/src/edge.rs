@@ -184,11 +184,19 @@ fn to_route(
 }
 
 /// The servers of an upstream, with names resolved. One that resolves to several addresses counts as one: the first.
-pub fn endpoints(upstream: &config::Upstream) -> Result<Vec<Endpoint>, Failure> {
+pub fn endpoints(settings: &Settings, upstream: &config::Upstream) -> Result<Vec<Endpoint>, Failure> {
+    let listeners = config::Listener::all(settings);
     let endpoint = |server: &config::Server| {
         let address = match &server.address {
             ServerAddress::Unix(path) => Address::Unix(path.clone()),
-            ServerAddress::Tcp { host, port } => Address::Tcp(resolve(host, *port)?),
+            ServerAddress::Tcp { host, port } => {
+                let address = resolve(host, *port)?;
+                if let Some(listener) = listeners.iter().find(|listener| listener.is_reached_at(address)) {
+                    let (message, hint) = listener.refusal(&format!("upstream `{}`: {} ({address})", upstream.name, server.address));
+                    return Err(Failure::asked(message).hint(hint));
+                }
+                Address::Tcp(address)
+            }
         };
         let id = Arc::from(server.address.to_string());
         Ok(Endpoint { id, generation: 0, address, weight: server.weight, draining: false })

@@ -1,4 +1,4 @@
-//! The flags that `up`, `run`, `gateway` and `explain` share: `--config`, and one for each of these settings.
+//! The flags that `up`, `run`, `gateway`, `check` and `explain` share: `--config`, and one for each of these settings.
 
 use std::path::PathBuf;
 

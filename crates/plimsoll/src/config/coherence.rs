@@ -1,7 +1,13 @@
 //! What must hold between settings that are each fine alone.
 
+mod itself;
+
 use std::collections::{BTreeMap, BTreeSet};
-use std::net::IpAddr;
+use std::io;
+use std::net::{IpAddr, SocketAddr};
+use std::path::Path;
+
+use plimsoll_policy::fallback::BODY_BYTES_MAX;
 
 use super::draft::{Draft, Entry};
 use super::mistake::{Mistake, Severity};
@@ -10,7 +16,8 @@ use super::settings::Balance;
 use super::shape::HashOn;
 use super::source::Place;
 use super::suggest;
-use super::upstream::Upstream;
+use super::upstream::{ServerAddress, Upstream};
+pub use itself::Listener;
 
 /// Adds a mistake for each thing that does not fit together.
 pub fn check(draft: &mut Draft) {
@@ -220,6 +227,23 @@ impl Rules<'_> {
                 let message = format!("{} stands twice in this upstream", server.address);
                 self.at(Severity::Error, Some(place.clone()), message, "remove it, or give it a weight: { url = \"…\", weight = 2 }");
             }
+            self.itself(upstream, place);
+        }
+    }
+
+    /// Names are asked about only when the gateway starts.
+    fn itself(&mut self, upstream: &Upstream, place: &Place) {
+        for listener in Listener::all(&self.draft.settings) {
+            if listener.paths.iter().any(|path| self.draft.faulty.contains(path)) {
+                continue;
+            }
+            for server in &upstream.servers {
+                let ServerAddress::Tcp { host, port } = &server.address else { continue };
+                if itself::known_addresses(host).into_iter().any(|ip| listener.is_reached_at(SocketAddr::new(ip, *port))) {
+                    let (message, hint) = listener.refusal(&server.address.to_string());
+                    self.at(Severity::Error, Some(place.clone()), message, hint);
+                }
+            }
         }
     }
 
@@ -285,6 +309,13 @@ impl Rules<'_> {
             let message = format!("a route has one fallback: {first} and {second} exclude each other");
             self.at(Severity::Error, entry.field(second).cloned(), message, "remove one of them");
         }
+        if let Some(file) = &route.fallback_file
+            && let Err(error) = look_at(file)
+        {
+            let message = format!("cannot read the fallback {}: {error}", file.display());
+            let hint = "a path that does not begin with a slash counts from the directory in which plimsoll is started";
+            self.at(Severity::Error, entry.field("fallback_file").cloned(), message, hint);
+        }
         if route.fallback_status.is_some_and(|status| (201..400).contains(&status)) {
             let place = entry.field("fallback_status").cloned();
             self.at(Severity::Error, place, "a fallback is a whole answer: this status is not", "write 200, or one from 400 to 599");
@@ -300,6 +331,18 @@ impl Rules<'_> {
         };
         self.at(Severity::Error, Some(place.clone()), format!("no upstream is called `{name}`"), hint);
     }
+}
+
+/// Whether a fallback can be read from this file. It is looked at before it is opened: opening a pipe would wait for somebody to write.
+fn look_at(file: &Path) -> io::Result<()> {
+    let about = file.metadata()?;
+    if !about.is_file() {
+        return Err(io::Error::other("it is not a file"));
+    }
+    if about.len() > BODY_BYTES_MAX as u64 {
+        return Err(io::Error::other(format!("it has {} bytes, a fallback at most {BODY_BYTES_MAX}", about.len())));
+    }
+    std::fs::File::open(file).map(drop)
 }
 
 /// Whether two listeners on one port would be in each other's way.

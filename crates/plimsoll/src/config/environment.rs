@@ -5,6 +5,7 @@
 use std::collections::BTreeMap;
 use std::ffi::{OsStr, OsString};
 
+use super::FILE_VARIABLE;
 use super::draft::Draft;
 use super::mistake::Mistake;
 use super::raw::Raw;
@@ -13,8 +14,10 @@ use super::source::{Kind, Place, Source};
 use super::suggest;
 use super::table::Field;
 
-/// The prefix of variables that name a setting.
-const NESTED: &str = "PLIMSOLL__";
+/// Variables that begin so are ours.
+const PREFIX: &str = "PLIMSOLL_";
+/// Those that are no settings: which file to read, and what an instance is told about itself.
+const OTHERS: [&str; 4] = [FILE_VARIABLE, "PLIMSOLL_INSTANCE", "PLIMSOLL_SOCKET", "PLIMSOLL_VERSION"];
 
 /// The environment as it was when the program started.
 #[derive(Clone, Debug, Default)]
@@ -45,28 +48,27 @@ impl Environment {
     }
 }
 
-/// Applies `PLIMSOLL__…`. Names no setting has are mistakes: a typo must not mean the default.
-pub fn read_nested(environment: &Environment, draft: &mut Draft) {
+/// Applies the variables that are settings. Other names with our prefix are mistakes: a typo must not mean the default.
+pub fn read(environment: &Environment, draft: &mut Draft) {
+    for field in fields() {
+        for name in names(field) {
+            if let Some(value) = environment.get(&name) {
+                read_variable(field, &name, value, draft);
+            }
+        }
+    }
     for (name, value) in environment.variables() {
         let name = name.to_string_lossy();
-        if !name.starts_with(NESTED) {
-            continue;
-        }
-        match fields().find(|field| field.variable() == name) {
-            Some(field) => read_variable(field, &name, value, draft),
-            None => draft.mistakes.push(unknown(&name, value)),
+        let is_known = || OTHERS.contains(&&*name) || fields().flat_map(names).any(|known| known == name);
+        if name.starts_with(PREFIX) && !is_known() {
+            draft.mistakes.push(unknown(&name, value));
         }
     }
 }
 
-/// Applies the twins of flags, such as `PLIMSOLL_PORT`.
-pub fn read_twins(environment: &Environment, draft: &mut Draft) {
-    for field in fields() {
-        let Some(name) = field.flag_variable() else { continue };
-        if let Some(value) = environment.get(&name) {
-            read_variable(field, &name, value, draft);
-        }
-    }
+/// From the weaker to the stronger: the twin of a flag is meant for this one run.
+fn names(field: &'static Field<Settings>) -> impl Iterator<Item = String> {
+    [Some(field.variable()), field.flag_variable()].into_iter().flatten()
 }
 
 fn read_variable(field: &'static Field<Settings>, name: &str, value: &OsStr, draft: &mut Draft) {
@@ -95,13 +97,23 @@ fn unknown(name: &str, value: &OsStr) -> Mistake {
     let (source, start) = Source::assignment(Kind::Environment, name, &value.to_string_lossy(), true);
     let place = Place { source, span: 0..start - 1 };
     let message = format!("no setting is called `{name}`");
-    if ["PLIMSOLL__UPSTREAM", "PLIMSOLL__ROUTE"].iter().any(|list| name.starts_with(list)) {
+    let begins_with = |prefixes: [&str; 2]| prefixes.iter().any(|prefix| name.starts_with(prefix));
+    if begins_with(["PLIMSOLL__UPSTREAM", "PLIMSOLL__ROUTE"]) {
         return Mistake::error(message, Some(place), "upstreams and routes are written in the file only");
     }
-    let names: Vec<_> = fields().map(Field::variable).collect();
-    let hint = match suggest::closest(name, names.iter().map(String::as_str)) {
-        Some(near) => format!("did you mean `{near}`?"),
-        None => "`plimsoll explain` lists every setting: put `PLIMSOLL__` in front, `__` for each dot, all in capitals".to_owned(),
+    if begins_with(["PLIMSOLL_SERVICE_", "PLIMSOLL_PORT_"]) {
+        return Mistake::error(message, Some(place), "Kubernetes sets it for a Service called plimsoll: set enableServiceLinks: false");
+    }
+    // Compared without what all names have in common, which would make everything look near.
+    let names: Vec<_> = fields().flat_map(names).chain([FILE_VARIABLE.to_owned()]).collect();
+    let ends = names.iter().filter_map(|name| name.strip_prefix(PREFIX));
+    let hint = match suggest::closest(name.strip_prefix(PREFIX).unwrap_or(name), ends) {
+        Some(near) => format!("did you mean `{PREFIX}{near}`?"),
+        None => {
+            "`PLIMSOLL_` is Plimsoll's own prefix; a setting that `plimsoll explain` lists has `PLIMSOLL__` in front, `__` for each dot, \
+                 all in capitals"
+                .to_owned()
+        }
     };
     Mistake::error(message, Some(place), hint)
 }

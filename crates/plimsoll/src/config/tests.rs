@@ -131,6 +131,36 @@ fn an_unknown_variable_is_a_mistake() {
 }
 
 #[test]
+fn a_mistyped_variable_is_a_mistake_but_not_what_an_instance_is_told() {
+    let unknown = |name| read("", [(name, "1")], []).unwrap_err();
+    for name in ["PLIMSOLL_PROT", "PLIMSOLL_GATEWAY_PORT", "PLIMSOLL_", "PLIMSOLL_INSTANCE_ID", "PLIMSOLL_CONFIGURATION"] {
+        assert_eq!(unknown(name), [format!("no setting is called `{name}`")]);
+    }
+    let told = [("PLIMSOLL_INSTANCE", "api-1"), ("PLIMSOLL_VERSION", "v2"), ("PLIMSOLL_SOCKET", "/run/a"), ("PLIMSOLL_CONFIG", "a.toml")];
+    assert!(read("", told, []).is_ok());
+    assert!(read("", [("PLIMSOLLS", "1"), ("MY_PLIMSOLL_PROT", "1")], []).is_ok(), "other names are other people's");
+}
+
+#[test]
+fn an_upstream_that_is_the_gateway_itself_is_a_mistake() {
+    let found = |server: &str, settings: &str| {
+        findings(&format!("{settings}[[upstream]]\nname = \"a\"\nservers = [\"{server}\"]\n[[route]]\nmatch = \"/*\"\n"))
+    };
+    let own = |port| format!("http://localhost:{port} is this gateway's own");
+    for server in ["http://127.0.0.1:8080", "http://localhost:8080", "http://LOCALHOST:8080", "http://0.0.0.0:8080"] {
+        assert!(found(server, "")[0].contains(":8080 is this gateway's own listener"), "{server}");
+    }
+    assert!(found("http://[::1]:8080", "gateway.bind = \"::\"\n")[0].contains("own listener"));
+    assert!(found("http://localhost:9", "gateway.port = 9\n")[0].contains(&own(9)));
+    assert!(found("http://localhost:8081", "")[0].contains("is this gateway's own dashboard"));
+    for elsewhere in ["http://127.0.0.1:9000", "http://192.0.2.1:8080", "http://api:8080", "unix:/run/a"] {
+        assert_eq!(found(elsewhere, ""), [""; 0], "{elsewhere}");
+    }
+    assert_eq!(found("http://127.0.0.1:8080", "gateway.bind = \"127.0.0.2\"\n"), [""; 0]);
+    assert_eq!(found("http://127.0.0.1:8080", "gateway.port = true\n").len(), 1, "nothing is known of the port");
+}
+
+#[test]
 fn upstreams_and_routes_are_read_whole() {
     let loaded = file(
         r#"

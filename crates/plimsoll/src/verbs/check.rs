@@ -3,13 +3,12 @@
 use serde_json::json;
 
 use crate::cli::CheckArgs;
-use crate::config::{self, Environment, Flags, Loaded, Mistake, Mistakes};
+use crate::config::{self, Environment, Loaded, Mistake, Mistakes};
 use crate::report::Failure;
 use crate::verbs::{counted, shown};
 
 pub fn run(args: &CheckArgs, environment: &Environment) -> Result<(), Failure> {
-    let flags = Flags { config: args.file.clone(), values: Vec::new() };
-    let outcome = config::load(&flags, environment);
+    let outcome = config::load(&args.settings.0, environment);
     let found = match &outcome {
         Ok(loaded) => &loaded.warnings,
         Err(Mistakes(mistakes)) => mistakes,

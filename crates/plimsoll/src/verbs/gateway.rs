@@ -42,7 +42,7 @@ async fn serve(settings: &Settings, data_dir: &DataDir) -> Result<(), Failure> {
     let mut senders = Vec::new();
     let mut sources = Vec::new();
     for upstream in &settings.upstreams {
-        let (publish, endpoints) = watch::channel(edge::endpoints(upstream)?);
+        let (publish, endpoints) = watch::channel(edge::endpoints(settings, upstream)?);
         senders.push(publish);
         sources.push(Source { config: edge::listed(settings, upstream), endpoints });
     }

@@ -43,7 +43,7 @@ fn check_shows_every_mistake_with_its_place_and_what_to_do() {
     names.sort();
     assert!(names.len() >= 9, "{names:?}");
     for name in names {
-        let output = plimsoll(&cases(), &[], &["check", &name]);
+        let output = plimsoll(&cases(), &[], &["check", "--config", &name]);
         insta::assert_snapshot!(format!("check_{}", name.trim_end_matches(".toml")), shown(&output));
     }
 }
@@ -57,12 +57,12 @@ fn check_says_ok_with_warnings_and_without_a_file() {
     );
     std::fs::write(empty.path().join("plimsoll.toml"), "[gateway]\nport = 9000\n").unwrap();
     assert_eq!(shown(&plimsoll(empty.path(), &[], &["check"])), "ok: plimsoll.toml (1 setting, 0 upstreams, 0 routes)\n--- exit code 0");
-    assert_eq!(plimsoll(&cases(), &[], &["check", "warnings.toml"]).status.code(), Some(0));
+    assert_eq!(plimsoll(&cases(), &[], &["check", "--config", "warnings.toml"]).status.code(), Some(0));
 }
 
 #[test]
 fn check_reports_to_machines() {
-    let output = plimsoll(&cases(), &[("PLIMSOLL__GATEWAY__PROT", "1")], &["check", "keys.toml", "--json"]);
+    let output = plimsoll(&cases(), &[("PLIMSOLL__GATEWAY__PROT", "1")], &["check", "--config", "keys.toml", "--json"]);
     assert_eq!(output.status.code(), Some(2));
     let json = json(&output);
     assert_eq!(json["ok"], false);
@@ -78,7 +78,7 @@ fn a_file_that_was_named_must_be_there() {
     let empty = tempfile::tempdir().unwrap();
     let by_variable: &[_] = &[("PLIMSOLL_CONFIG", "x.toml")];
     let named = [
-        (&[][..], &["check", "x.toml"][..]),
+        (&[][..], &["check", "--config", "x.toml"][..]),
         (&[], &["gateway", "--config", "x.toml"]),
         (&[], &["--config", "x.toml"]),
         (by_variable, &["explain"]),
@@ -93,7 +93,15 @@ fn a_file_that_was_named_must_be_there() {
 #[test]
 fn mistakes_in_variables_and_flags_are_shown_where_they_are() {
     let empty = tempfile::tempdir().unwrap();
-    let variables = [("PLIMSOLL__GATEWAY__TIMEOUTS__HAED", "5s"), ("PLIMSOLL__ADMIN__TOKEN", "hunter2"), ("PLIMSOLL_INSTANCES", "many")];
+    let variables = [
+        ("PLIMSOLL__GATEWAY__TIMEOUTS__HAED", "5s"),
+        ("PLIMSOLL__ADMIN__TOKEN", "hunter2"),
+        ("PLIMSOLL_INSTANCES", "many"),
+        ("PLIMSOLL_PROT", "9000"),
+        ("PLIMSOLL_GATEWAY_PORT", "9000"),
+        ("PLIMSOLL_DEBUG", "1"),
+        ("PLIMSOLL_SERVICE_HOST", "10.0.0.1"),
+    ];
     let output = plimsoll(empty.path(), &variables, &["explain", "--port", "99999", "--admin-port=-1", "--data-dir", ""]);
     insta::assert_snapshot!(shown(&output));
 }
@@ -101,7 +109,7 @@ fn mistakes_in_variables_and_flags_are_shown_where_they_are() {
 #[test]
 fn explain_shows_values_origins_and_the_policy_order() {
     let directory = tempfile::tempdir().unwrap();
-    let file = "data_dir = \"/var/lib/plimsoll\"\n\n[gateway.timeouts]\nhead = \"5s\"\n\n[admin]\ntoken = \"hunter2-hunter2-hunter2\"\n\n[state]\nurl = \"redis://ada:hunter2@localhost\"\n\n[[upstream]]\nname = \"origin\"\nservers = [\"http://127.0.0.1:9000\"]\n\n[[route]]\nmatch = \"/*\"\nupstream = \"origin\"\n";
+    let file = "data_dir = \"/var/lib/plimsoll\"\n\n[gateway.timeouts]\nhead = \"5s\"\n\n[admin]\ntoken = \"hunter2-hunter2-hunter2\"\n\n[state]\nurl = \"redis://ada:hunter2@localhost\"\n\n[[upstream]]\nname = \"origin\"\nservers = [\"http://127.0.0.1:9100\"]\n\n[[route]]\nmatch = \"/*\"\nupstream = \"origin\"\n";
     std::fs::write(directory.path().join("plimsoll.toml"), file).unwrap();
     let variables = [
         ("PLIMSOLL_ADMIN_PORT", "9001"),
@@ -214,6 +222,20 @@ fn every_starting_verb_refuses_a_broken_configuration() {
         assert_eq!(output.status.code(), Some(2), "{arguments:?}: {}", shown(&output));
         let text = String::from_utf8_lossy(&output.stderr);
         assert!(text.contains("unknown key `prot` in [gateway]") && text.ends_with("error: the configuration has 1 mistake\n"), "{text}");
+    }
+}
+
+/// No `check` resolves names; the start does, and this one stands for 127.0.0.1.
+#[test]
+fn a_gateway_whose_upstream_is_itself_does_not_start() {
+    let directory = tempfile::tempdir().unwrap();
+    let file = "[[upstream]]\nname = \"origin\"\nservers = [\"http://127.1:7788\"]\n[[route]]\nmatch = \"/*\"\n";
+    std::fs::write(directory.path().join("plimsoll.toml"), file).unwrap();
+    for (port, admin_port, listener) in [("7788", "0", "listener"), ("0", "7788", "dashboard")] {
+        let output = plimsoll(directory.path(), &[], &["gateway", "--port", port, "--admin-port", admin_port]);
+        let text = String::from_utf8_lossy(&output.stderr);
+        assert_eq!(output.status.code(), Some(2), "{text}");
+        assert!(text.contains(&format!("http://127.1:7788 (127.0.0.1:7788) is this gateway's own {listener}")), "{text}");
     }
 }
 

@@ -184,7 +184,7 @@ fn the_limit_is_found_and_its_proposal_is_a_file_that_check_accepts() {
     }
     assert!(text(&output.stderr).contains("holds\n"), "each step is told: {}", text(&output.stderr));
     std::fs::write(bench.path("proposed.toml"), limit["proposal"].as_str().unwrap()).unwrap();
-    let check = bench.command(&["check", "proposed.toml"]).output().unwrap();
+    let check = bench.command(&["check", "--config", "proposed.toml"]).output().unwrap();
     assert_exit(&check, 0);
     assert!(!text(&check.stdout).contains("warning") && check.stderr.is_empty(), "{}", text(&check.stdout));
 }
