@@ -1,4 +1,4 @@
-// Request rate, latency and the load line over the last five minutes. The x axis is seconds before now, taken from the server's uptime, so that the
+// Traffic, latency and the load line over the last five minutes. The x axis is seconds before now, taken from the server's uptime, so that the
 // browser's clock does not matter and a lost connection shows as a gap.
 
 import * as format from "./format.js";
@@ -11,17 +11,25 @@ const colour = (name) => getComputedStyle(document.documentElement).getPropertyV
 
 /** Makes the charts and returns what feeds them. */
 export function charts() {
-  // Uptime in seconds, rate, p50, p99, limit, places taken, refused per second: as they came.
+  // Uptime in seconds; served, refused and failed per second; p50, p99; limit, places taken, requests that wait; overloaded: as they came.
   let points = [];
   let troubles = [];
-  const marks = (chart) => drawTroubles(chart, troubles, points.at(-1)?.[0] ?? 0);
-  const rate = chart("rate-chart", marks, [line("--rate", "--fill")], (value) => format.rate(value), (at) => {
-    const value = at?.[1];
-    read("rate-reading", value === undefined || value === null ? "" : `${format.rate(value)} /s`);
+  const marks = (chart) => {
+    drawOverload(chart, points);
+    drawTroubles(chart, troubles, points.at(-1)?.[0] ?? 0);
+  };
+  const traffic = chart("rate-chart", marks, [line("--rate", "--fill"), line("--refused"), line("--bad")], (value) => format.rate(value), (at) => {
+    ["served", "refused", "errors"].forEach((name, index) => {
+      const value = at?.[index + 1] ?? null;
+      read(`${name}-reading`, value === null ? "" : `${name} ${format.rate(value)} /s`);
+    });
   });
-  const load = chart("load-chart", marks, [line("--limit"), line("--rate", "--fill")], (value) => format.count(value), (at) => {
-    read("limit-reading", at && at[1] !== null ? `limit ${format.count(at[1])}` : "");
-    read("taken-reading", at && at[2] !== null ? `at work ${format.count(at[2])}` : "");
+  const limit = { ...line("--ink"), dash: [7, 4] };
+  const load = chart("load-chart", marks, [limit, line("--rate", "--fill"), line("--waiting")], (value) => format.count(value), (at) => {
+    [["limit", "limit"], ["taken", "at work"], ["waiting", "waiting"]].forEach(([id, name], index) => {
+      const value = at?.[index + 1] ?? null;
+      read(`${id}-reading`, value === null ? "" : `${name} ${format.count(value)}`);
+    });
   });
   const latency = chart("latency-chart", marks, [line("--p50"), line("--p99")], (value) => format.latency(value).join(" "), (at) => {
     read("p50-reading", at ? `p50 ${format.latency(at[1]).join(" ")}` : "");
@@ -29,18 +37,16 @@ export function charts() {
   });
 
   function draw() {
-    const [xs, rates, p50, p99, limits, taken] = columns(points);
-    rate.show([xs, rates]);
+    const [xs, served, refused, failed, p50, p99, limits, taken, waiting] = columns(points);
+    traffic.show([xs, served, ifAny(refused), ifAny(failed)]);
     latency.show([xs, p50, p99]);
     document.getElementById("load-panel").hidden = !limits.some((limit) => limit !== null);
-    load.show([xs, limits, taken]);
-    const refused = points.at(-1)?.[6] ?? 0;
-    read("refused-reading", refused > 0 ? `refused ${format.rate(refused)} /s` : "");
+    load.show([xs, limits, taken, ifAny(waiting)]);
   }
 
   return {
     recap(recap) {
-      points = recap.points.map(([uptimeMs, ...values]) => [uptimeMs / 1000, ...values]);
+      points = recap.points.map(([uptimeMs, all, refused, failed, ...rest]) => [uptimeMs / 1000, served(all, refused, failed), refused, failed, ...rest]);
       troubles = [];
       this.changes(recap.changes);
       draw();
@@ -50,7 +56,10 @@ export function charts() {
       if (points.length > 0 && at <= points.at(-1)[0]) return;
       const sum = (name) => lines.reduce((total, line) => total + line[name], 0);
       const limit = lines.length > 0 ? sum("limit") : null;
-      points.push([at, edge.rate_per_second, edge.p50_ms, edge.p99_ms, limit, sum("in_flight"), sum("shed_per_second")]);
+      const { rate_per_second: all, shed_per_second: refused, errors_per_second: failed } = edge;
+      const overloaded = lines.some((line) => line.overloaded);
+      const levels = [limit, sum("in_flight"), sum("waiting"), overloaded];
+      points.push([at, served(all, refused, failed), refused, failed, edge.p50_ms, edge.p99_ms, ...levels]);
       points = points.filter(([seconds]) => seconds >= at - SPAN_SECONDS);
       troubles = troubles.filter((seconds) => seconds >= at - SPAN_SECONDS);
       draw();
@@ -63,7 +72,13 @@ export function charts() {
 }
 
 /** A restart that no look saw as `backoff` was trouble too. */
-const isTrouble = ({ from, to, restarts }) => ["backoff", "ejected", "unhealthy"].includes(to) || (from === to && restarts > 0);
+const isTrouble = ({ kind, from, to, restarts }) => kind === "instance" && (["backoff", "ejected", "unhealthy"].includes(to) || (from === to && restarts > 0));
+
+/** What is left of all answers: counts of one moment may be a request apart. */
+const served = (all, refused, failed) => Math.max(0, all - refused - failed);
+
+/** A line that never left zero is not drawn along the axis. */
+const ifAny = (column) => (column.some((value) => value > 0) ? column : column.map(() => null));
 
 /** Rows to columns, with x as seconds before the newest point and empty steps where nothing was seen. */
 function columns(points) {
@@ -73,7 +88,7 @@ function columns(points) {
     const gap = index > 0 && point[0] - points[index - 1][0] > GAP_SECONDS;
     return gap ? [[row[0] - 0.001, ...row.slice(1).map(() => null)], row] : [row];
   });
-  return [0, 1, 2, 3, 4, 5].map((column) => rows.map((row) => row[column]));
+  return [0, 1, 2, 3, 4, 5, 6, 7, 8].map((column) => rows.map((row) => row[column]));
 }
 
 function line(stroke, fill) {
@@ -119,6 +134,22 @@ function chart(id, marks, series, label, reading) {
 const ago = (seconds) => (seconds === 0 ? "now" : `−${-seconds / 60} min`);
 
 const read = (id, text) => { document.getElementById(id).textContent = text; };
+
+/** A tint behind the time in which requests were refused because not all could be served. */
+function drawOverload(plot, points) {
+  const { ctx: canvas, bbox } = plot;
+  const newest = points.at(-1)?.[0] ?? 0;
+  canvas.save();
+  canvas.fillStyle = colour("--refused-fill");
+  points.forEach((point, index) => {
+    if (!point.at(-1)) return;
+    const before = points[index - 1]?.[0] ?? point[0];
+    const [left, right] = [Math.max(before, point[0] - GAP_SECONDS), point[0]].map((seconds) => Math.round(plot.valToPos(seconds - newest, "x", true)));
+    const start = Math.max(left, bbox.left);
+    if (right > start) canvas.fillRect(start, bbox.top, right - start, bbox.height);
+  });
+  canvas.restore();
+}
 
 /** A thin upright line wherever an instance got into trouble. */
 function drawTroubles(plot, troubles, newest) {

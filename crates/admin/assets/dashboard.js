@@ -1,12 +1,14 @@
-// The operator's page: one stream in, four parts that show it. Names and addresses are outside input: all text goes through textContent.
+// The operator's page: one stream in, five parts that show it. Names and addresses are outside input: all text goes through textContent.
 
 import { charts } from "./charts.js";
 import { eventsList } from "./events.js";
 import * as format from "./format.js";
 import { instancesTable } from "./instances.js";
+import { loadLines } from "./load.js";
+import { write } from "./rows.js";
 import { keepOpen } from "./stream.js";
 
-const parts = [charts(), instancesTable(), eventsList(), { status }];
+const parts = [charts(), instancesTable(), loadLines(), eventsList(), { status }];
 
 keepOpen({
   recap: (recap) => tell("recap", recap),
@@ -29,50 +31,63 @@ function tell(name, data) {
 
 function connection(state, words) {
   document.body.dataset.connection = state;
-  write("connection", words);
+  show("connection", words);
 }
 
 function status(status) {
-  const { edge, instances } = status;
+  const { edge, instances, load_lines: lines } = status;
   header(status);
   tiles(edge);
   totals(edge);
   const ready = instances.filter(({ state }) => state === "ready").length;
-  document.title = `${ready}/${instances.length} ready · ${format.rate(edge.rate_per_second)}/s · Plimsoll`;
+  const overloaded = lines.some((line) => line.overloaded) ? "overloaded · " : "";
+  document.title = `${overloaded}${ready}/${instances.length} ready · ${format.rate(edge.rate_per_second)}/s · Plimsoll`;
 }
 
 function header(status) {
-  write("version", status.version);
-  write("admin-url", status.admin_url);
-  write("uptime", format.span(status.uptime_ms));
-  write("pid", String(status.pid));
-  write("public-url", status.public_url);
+  show("version", status.version);
+  show("admin-url", status.admin_url);
+  show("uptime", format.span(status.uptime_ms));
+  show("pid", String(status.pid));
+  show("public-url", status.public_url);
   const link = document.getElementById("public-url");
   if (/^https?:\/\//.test(status.public_url)) link.href = status.public_url;
   document.getElementById("draining").hidden = !status.draining;
 }
 
 function tiles(edge) {
-  write("request-rate", format.rate(edge.rate_per_second));
-  write("requests-total", `${format.count(edge.requests_total)} in all`);
+  show("request-rate", format.rate(edge.rate_per_second));
+  show("requests-total", `${format.count(edge.requests_total)} in all`);
   for (const quantile of ["p50", "p95", "p99"]) {
     const [number, unit] = format.latency(edge[`${quantile}_ms`]);
-    write(quantile, number);
-    write(`${quantile}-unit`, unit);
+    show(quantile, number);
+    show(`${quantile}-unit`, unit);
   }
-  write("error-rate", format.percent(edge.error_rate));
-  write("errors-total", `${format.count(edge.responses_total["5xx"])} server errors in all`);
+  show("refused-rate", format.rate(edge.shed_per_second));
+  show("refused-total", `${format.count(edge.shed_total)} in all`);
+  document.getElementById("refused-tile").dataset.overloaded = String(edge.shed_per_second > 0);
+  show("error-rate", format.percent(edge.error_rate));
+  show("errors-total", `${format.count(edge.errors_total)} in all`);
   document.getElementById("errors-tile").dataset.trouble = String(edge.error_rate > 0);
-  write("in-flight", format.count(edge.in_flight));
-  write("connections", edge.connections === 1 ? "1 connection" : `${format.count(edge.connections)} connections`);
+  show("in-flight", format.count(edge.in_flight));
+  show("connections", edge.connections === 1 ? "1 connection" : `${format.count(edge.connections)} connections`);
 }
 
 function totals(edge) {
-  const classes = Object.entries(edge.responses_total).filter(([name, number]) => name === "2xx" || name === "5xx" || number > 0);
-  list("classes", classes.map(([name, number]) => [name, number, name]));
+  const answers = Object.entries({ ...edge.responses_total, "5xx": edge.errors_total, refused: edge.shed_total });
+  const classes = answers.filter(([name, number]) => name === "2xx" || name === "5xx" || number > 0);
+  list("classes", classes.map(([name, number]) => [name, format.count(number), name]));
   bar(classes);
-  list("totals", [["Retries", edge.retries.total], ["Clients gone early", edge.client_gone_total]]);
-  list("refusals", Object.entries(edge.refusals_total).filter(([, number]) => number > 0).sort(([, one], [, other]) => other - one));
+  const helped = [
+    ["Retries", edge.retries],
+    ["Retries over the budget", edge.retries_denied],
+    ["Hedges sent", edge.hedges],
+    ["Hedges won", edge.hedges_won],
+    ["Fallback answers", edge.fallbacks],
+  ].filter(([name, { total }]) => name === "Retries" || total > 0);
+  list("totals", [...helped.map(([name, count]) => [name, format.happening(count)]), ["Clients gone early", format.count(edge.client_gone_total)]]);
+  const refusals = Object.entries(edge.refusals_total).filter(([, number]) => number > 0).sort(([, one], [, other]) => other - one);
+  list("refusals", refusals.map(([reason, number]) => [reason, format.count(number)]));
 }
 
 function bar(classes) {
@@ -85,7 +100,7 @@ function bar(classes) {
   document.getElementById("classes-bar").replaceChildren(...spans);
 }
 
-/** Names and counts; made anew only when the names are others. */
+/** Names and what is said of each; made anew only when the names are others. */
 function list(id, entries) {
   const element = document.getElementById(id);
   const names = entries.map(([name]) => name).join("\n");
@@ -93,7 +108,7 @@ function list(id, entries) {
     element.dataset.names = names;
     element.replaceChildren(...entries.map(([name, , className]) => pair(name, className)));
   }
-  entries.forEach(([, number], index) => { element.children[index].lastElementChild.textContent = format.count(number); });
+  entries.forEach(([, text], index) => write(element.children[index].lastElementChild, text));
 }
 
 function pair(name, className) {
@@ -105,7 +120,6 @@ function pair(name, className) {
   return group;
 }
 
-function write(id, text) {
-  const element = document.getElementById(id);
-  if (element.textContent !== text) element.textContent = text;
+function show(id, text) {
+  write(document.getElementById(id), text);
 }

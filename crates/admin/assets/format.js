@@ -27,6 +27,9 @@ export function percent(share) {
   return value < 0.01 ? "<0.01" : value.toFixed(value < 1 ? 2 : 1);
 }
 
+/** A count and, while it grows, how fast. */
+export const happening = ({ per_second: perSecond, total }) => (perSecond > 0 ? `${rate(perSecond)} /s · ${count(total)}` : count(total));
+
 /** A span of time in its two largest units: 3 d 4 h, 12 min 5 s, 9 s. */
 export function span(ms) {
   if (ms === null || ms === undefined) return NONE;

@@ -1,6 +1,7 @@
-// The table of instances. Rows are made once and then changed cell by cell: two hundred of them move each second without a flicker.
+// The table of instances.
 
 import * as format from "./format.js";
+import { append, newRow, write } from "./rows.js";
 
 const RATES_MAX = 60;
 const SVG = "http://www.w3.org/2000/svg";
@@ -39,7 +40,7 @@ export function instancesTable() {
       const highest = Math.max(1, ...instances.map((instance) => Math.max(...remember(rates, instance))));
       instances.forEach((instance, index) => {
         const name = key(instance);
-        const row = rows.get(name) ?? newRow(instance);
+        const row = rows.get(name) ?? newInstance(instance);
         rows.set(name, row);
         if (body.children[index] !== row.element) body.insertBefore(row.element, body.children[index] ?? null);
         fill(row, instance, severalUpstreams);
@@ -73,34 +74,11 @@ function forget(instances, rows, rates) {
   }
 }
 
-function newRow({ id, upstream }) {
-  const element = document.createElement("tr");
-  element.role = "row";
-  element.dataset.instance = id;
-  element.dataset.upstream = upstream;
-  const name = document.createElement("th");
-  name.role = "rowheader";
-  name.scope = "row";
-  name.title = id;
-  name.append(id);
-  const group = document.createElement("span");
-  group.className = "upstream";
-  name.append(group);
-  element.append(name);
-  const cells = {};
-  for (const [field, className, label] of COLUMNS) {
-    const cell = document.createElement("td");
-    cell.role = "cell";
-    cell.dataset.field = field;
-    cell.className = className;
-    if (label) cell.dataset.label = label;
-    cells[field] = cell;
-    element.append(cell);
-  }
-  const badge = document.createElement("span");
-  badge.className = "badge";
-  cells.state.append(badge);
-  return { element, cells, badge, group, sparkline: newSparkline(cells.sparkline) };
+function newInstance({ id, upstream }) {
+  const row = newRow(id, COLUMNS);
+  row.element.dataset.instance = id;
+  row.element.dataset.upstream = upstream;
+  return { ...row, group: append(row.heading, "upstream"), sparkline: newSparkline(row.cells.sparkline) };
 }
 
 function fill({ element, cells, badge, group }, instance, severalUpstreams) {
@@ -121,11 +99,6 @@ function fill({ element, cells, badge, group }, instance, severalUpstreams) {
   cells.restarts.classList.toggle("faint", instance.restarts_total === 0);
   cells.errors.classList.toggle("faint", instance.error_rate === 0);
   cells.in_flight.classList.toggle("faint", instance.in_flight === 0);
-}
-
-/** Touches the page only where something is new. */
-function write(element, text) {
-  if (element.textContent !== text) element.textContent = text;
 }
 
 function newSparkline(cell) {

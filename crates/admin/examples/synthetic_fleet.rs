@@ -1,14 +1,14 @@
 //! The dashboard over a fleet that exists only in arithmetic: to look at it while changing it.
 //!
 //! `cargo run -p plimsoll-admin --example synthetic_fleet -- [ADDRESS] [INSTANCES] [SPEED]`; the second instance is down
-//! for eight seconds of every minute. With a speed of 30 the five minutes of the charts pass in ten seconds.
+//! for eight seconds of every minute, and the load swings beyond what the load line allows. With a speed of 30 the five minutes of the charts pass in ten seconds.
 
 use std::sync::{Arc, Mutex};
 use std::time::{Duration, Instant};
 
 use plimsoll_admin::{Config, Limits, Listener, serve};
 use plimsoll_telemetry::Histogram;
-use plimsoll_telemetry::snapshot::{EdgeSnapshot, InstanceSnapshot, InstanceState, LoadLineSnapshot, Snapshot};
+use plimsoll_telemetry::snapshot::{CircuitSnapshot, EdgeSnapshot, InstanceSnapshot, InstanceState, LoadLineSnapshot, Snapshot};
 
 struct Fleet {
     started: Instant,
@@ -68,6 +68,7 @@ impl Fleet {
             draining: false,
             edge: self.edge.clone(),
             load_lines: vec![self.load_line.clone()],
+            circuits: vec![CircuitSnapshot { upstream: "api".into(), ..CircuitSnapshot::default() }],
             instances: instances.collect(),
         }
     }
@@ -103,15 +104,32 @@ impl Fleet {
             if phase == 1 {
                 self.edge.retries_total += 4;
                 self.edge.responses_total[4] += 1;
-                self.edge.refusals_total = vec![("no-instance".into(), self.edge.responses_total[4])];
+                self.edge.refusals_total = vec![("no-instance".into(), self.edge.responses_total[4] - self.edge.shed_total)];
             }
         }
-        self.load_line.limit = 22 + second / 20 % 4;
-        let wanted = 14 + ((second as f64 / 30.0).sin() * 12.0) as i64;
-        self.load_line.in_flight = wanted.clamp(0, self.load_line.limit as i64) as u64;
-        self.load_line.overloaded = wanted >= self.load_line.limit as i64;
-        self.load_line.shed_total[1][0] += u64::from(self.load_line.overloaded) * 60;
+        self.load(second);
         self.edge.connections = 24 + second % 5;
         self.edge.in_flight = self.instances.iter().map(|(instance, _)| instance.in_flight).sum();
+    }
+
+    /// More than the load line allows in some of each three minutes.
+    fn load(&mut self, second: u64) {
+        let line = &mut self.load_line;
+        line.limit = 22 + second / 20 % 4;
+        let wanted = 14 + ((second as f64 / 30.0).sin() * 12.0) as i64;
+        line.in_flight = wanted.clamp(0, line.limit as i64) as u64;
+        line.overloaded = wanted >= line.limit as i64;
+        if line.overloaded {
+            line.shed_total[1][0] += 12;
+            line.shed_total[2][0] += 48;
+            self.edge.shed_total += 60;
+            self.edge.responses_total[4] += 60;
+            self.edge.fallbacks_total += 3;
+        }
+        line.waiting[1] = (wanted - line.limit as i64).max(0) as u64;
+        line.drain_per_second = 600.0;
+        line.admitted_total += 600;
+        self.edge.hedges_total += second % 3;
+        self.edge.hedges_won_total += u64::from(second % 9 == 0);
     }
 }

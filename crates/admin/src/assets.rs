@@ -35,6 +35,8 @@ assets! {
     "/assets/events.js" JAVASCRIPT "events.js";
     "/assets/format.js" JAVASCRIPT "format.js";
     "/assets/instances.js" JAVASCRIPT "instances.js";
+    "/assets/load.js" JAVASCRIPT "load.js";
+    "/assets/rows.js" JAVASCRIPT "rows.js";
     "/assets/stream.js" JAVASCRIPT "stream.js";
     "/assets/mark.svg" SVG "mark.svg";
     "/assets/vendor/uplot.css" CSS "vendor/uplot.css";

@@ -1,10 +1,21 @@
 //! The last minutes, kept here so that whoever opens the dashboard during an incident sees how it began.
 
+mod change;
+mod line;
+mod point;
+#[cfg(test)]
+mod tests;
+
 use std::collections::{HashMap, VecDeque};
 
 use plimsoll_telemetry::snapshot::InstanceState;
 use plimsoll_telemetry::status::{InstanceStatus, Status};
 use serde::Serialize;
+
+pub(crate) use self::change::Change;
+use self::change::What;
+use self::line::Line;
+use self::point::Point;
 
 /// Five minutes at one point a second.
 const POINTS_MAX: usize = 300;
@@ -12,11 +23,13 @@ const POINTS_MAX: usize = 300;
 const RATES_MAX: usize = 60;
 const CHANGES_MAX: usize = 100;
 
-/// Points of the charts, of the sparklines, and what happened to instances. Everything in it is bounded, oldest first.
+/// Points of the charts, of the sparklines, and what happened to instances and load lines. Everything in it is bounded, oldest first.
 #[derive(Default)]
 pub(crate) struct History {
     points: VecDeque<Point>,
     instances: HashMap<Key, Seen>,
+    /// By upstream.
+    lines: HashMap<String, Line>,
     changes: VecDeque<Change>,
     changes_total: u64,
 }
@@ -24,32 +37,10 @@ pub(crate) struct History {
 /// Upstream and id.
 type Key = (String, String);
 
-/// Uptime in milliseconds, requests per second, p50 and p99 in milliseconds; then of all load lines together the limit, the places taken
-/// and the requests refused per second. An array in JSON, since there are hundreds.
-#[derive(Clone, Copy, Serialize)]
-struct Point(u64, f64, Option<f64>, Option<f64>, Option<u64>, u64, f64);
-
 struct Seen {
     state: InstanceState,
     restarts_total: u64,
     rates: VecDeque<f64>,
-}
-
-/// Something that happened to an instance between two looks at it.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
-pub(crate) struct Change {
-    /// Counts up from 1 with each change.
-    pub(crate) number: u64,
-    at_unix_ms: u64,
-    uptime_ms: u64,
-    instance: String,
-    upstream: String,
-    /// Absent: it was not there before.
-    from: Option<InstanceState>,
-    /// Absent: it is gone.
-    to: Option<InstanceState>,
-    /// Starts in between: a fast restart may show in no state at all.
-    restarts: u64,
 }
 
 /// What a new dashboard is told first.
@@ -57,6 +48,7 @@ pub(crate) struct Change {
 pub(crate) struct Recap<'a> {
     points: &'a VecDeque<Point>,
     instances: Vec<Sparkline<'a>>,
+    lines: Vec<Since<'a>>,
     changes: &'a VecDeque<Change>,
 }
 
@@ -67,9 +59,30 @@ struct Sparkline<'a> {
     rates: &'a VecDeque<f64>,
 }
 
+/// How long an upstream has been as calm or as overloaded as it is.
+#[derive(Serialize)]
+struct Since<'a> {
+    upstream: &'a str,
+    /// As uptime; absent if it was never seen otherwise.
+    since_ms: Option<u64>,
+}
+
+/// The moment of a look.
+#[derive(Clone, Copy)]
+struct Moment {
+    uptime_ms: u64,
+    at_unix_ms: u64,
+}
+
 impl History {
     pub(crate) fn record(&mut self, status: &Status, at_unix_ms: u64) {
         push_bounded(&mut self.points, POINTS_MAX, Point::of(status));
+        let moment = Moment { uptime_ms: status.uptime_ms, at_unix_ms };
+        self.record_instances(status, moment);
+        self.record_lines(status, moment);
+    }
+
+    fn record_instances(&mut self, status: &Status, moment: Moment) {
         let mut before = std::mem::take(&mut self.instances);
         // The first look finds a fleet as it is; that its instances are there is no news.
         let first = self.points.len() == 1;
@@ -80,14 +93,29 @@ impl History {
             if news && !first {
                 let from = seen.as_ref().map(|seen| seen.state);
                 let restarts = seen.as_ref().map_or(0, |seen| instance.restarts_total.saturating_sub(seen.restarts_total));
-                self.change(status.uptime_ms, at_unix_ms, &key, (from, Some(instance.state)), restarts);
+                self.change(
+                    moment,
+                    &instance.upstream,
+                    What::Instance { instance: key.1.clone(), from, to: Some(instance.state), restarts },
+                );
             }
             self.instances.insert(key, Seen::next(seen, instance));
         }
         let mut gone: Vec<_> = before.into_iter().collect();
         gone.sort_by(|one, other| one.0.cmp(&other.0));
-        for (key, seen) in gone {
-            self.change(status.uptime_ms, at_unix_ms, &key, (Some(seen.state), None), 0);
+        for ((upstream, instance), seen) in gone {
+            self.change(moment, &upstream, What::Instance { instance, from: Some(seen.state), to: None, restarts: 0 });
+        }
+    }
+
+    fn record_lines(&mut self, status: &Status, moment: Moment) {
+        let mut before = std::mem::take(&mut self.lines);
+        for line in &status.load_lines {
+            let mut seen = before.remove(&line.upstream).unwrap_or_else(|| Line::first_seen(line));
+            if let Some(what) = seen.next(line, moment.uptime_ms) {
+                self.change(moment, &line.upstream, what);
+            }
+            self.lines.insert(line.upstream.clone(), seen);
         }
     }
 
@@ -103,26 +131,15 @@ impl History {
 
     pub(crate) fn recap(&self) -> Recap<'_> {
         let instances = self.instances.iter().map(|((upstream, id), seen)| Sparkline { id, upstream, rates: &seen.rates });
-        Recap { points: &self.points, instances: instances.collect(), changes: &self.changes }
+        let lines = self.lines.iter().map(|(upstream, line)| Since { upstream, since_ms: line.since_ms });
+        Recap { points: &self.points, instances: instances.collect(), lines: lines.collect(), changes: &self.changes }
     }
 
-    fn change(&mut self, uptime_ms: u64, at_unix_ms: u64, key: &Key, step: (Option<InstanceState>, Option<InstanceState>), restarts: u64) {
+    fn change(&mut self, moment: Moment, upstream: &str, what: What) {
         self.changes_total += 1;
-        let (upstream, instance) = key.clone();
-        let (from, to) = step;
-        let change = Change { number: self.changes_total, at_unix_ms, uptime_ms, instance, upstream, from, to, restarts };
+        let Moment { uptime_ms, at_unix_ms } = moment;
+        let change = Change { number: self.changes_total, at_unix_ms, uptime_ms, upstream: upstream.to_owned(), what };
         push_bounded(&mut self.changes, CHANGES_MAX, change);
-    }
-}
-
-impl Point {
-    fn of(status: &Status) -> Self {
-        let (edge, lines) = (&status.edge, &status.load_lines);
-        // Without a load line there is no limit to draw, not a limit of nothing.
-        let limit = (!lines.is_empty()).then(|| lines.iter().map(|line| line.limit).sum());
-        let taken = lines.iter().map(|line| line.in_flight).sum();
-        let refused = lines.iter().map(|line| line.shed_per_second).sum();
-        Self(status.uptime_ms, edge.rate_per_second, edge.p50_ms, edge.p99_ms, limit, taken, refused)
     }
 }
 
@@ -138,60 +155,5 @@ fn push_bounded<T>(queue: &mut VecDeque<T>, length_max: usize, item: T) {
     queue.push_back(item);
     while queue.len() > length_max {
         queue.pop_front();
-    }
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-    use InstanceState::{Backoff, Ready};
-
-    fn status(uptime_ms: u64, instances: &[(&str, InstanceState, u64)]) -> Status {
-        let instance = |(id, state, restarts_total): &(&str, InstanceState, u64)| InstanceStatus {
-            id: (*id).into(),
-            state: *state,
-            restarts_total: *restarts_total,
-            ..InstanceStatus::default()
-        };
-        Status { uptime_ms, instances: instances.iter().map(instance).collect(), ..Status::default() }
-    }
-
-    #[test]
-    fn tells_what_changed_and_nothing_else() {
-        let mut history = History::default();
-        let steps: [&[_]; 5] = [
-            &[("a", Ready, 0), ("b", Ready, 0)],
-            &[("a", Ready, 0), ("b", Ready, 0)],
-            &[("a", Backoff, 0), ("b", Ready, 1)],
-            &[("a", Ready, 1)],
-            &[("a", Ready, 1), ("c", Ready, 0)],
-        ];
-        for (second, step) in steps.iter().enumerate() {
-            history.record(&status(second as u64 * 1_000, step), 0);
-        }
-        let told: Vec<_> =
-            history.changes_after(0).iter().map(|change| (change.instance.as_str(), change.from, change.to, change.restarts)).collect();
-        let expected = [
-            ("a", Some(Ready), Some(Backoff), 0),
-            // So fast that no look saw it down.
-            ("b", Some(Ready), Some(Ready), 1),
-            ("a", Some(Backoff), Some(Ready), 1),
-            ("b", Some(Ready), None, 0),
-            ("c", None, Some(Ready), 0),
-        ];
-        assert_eq!(told, expected);
-        assert_eq!(history.changes_after(4).len(), 1);
-    }
-
-    #[test]
-    fn stays_within_its_bounds_however_long_it_runs() {
-        let mut history = History::default();
-        for second in 0..1_000 {
-            let state = if second % 2 == 0 { Ready } else { Backoff };
-            history.record(&status(second, &[("a", state, 0), (&format!("once-{second}"), Ready, 0)]), 0);
-        }
-        assert_eq!((history.points.len(), history.changes.len(), history.instances.len()), (POINTS_MAX, CHANGES_MAX, 2));
-        assert!(history.instances.values().all(|seen| seen.rates.len() <= RATES_MAX));
-        assert_eq!(history.changes.back().unwrap().number, history.changes_total());
     }
 }

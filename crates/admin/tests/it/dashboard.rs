@@ -2,6 +2,8 @@
 
 use std::time::Duration;
 
+use plimsoll_admin::{Config, Limits};
+use plimsoll_telemetry::snapshot::LoadLineSnapshot;
 use plimsoll_telemetry::{Histogram, InstanceState};
 use plimsoll_testbed::browser::Browser;
 use plimsoll_testbed::poll::until_blocking;
@@ -55,4 +57,69 @@ async fn shows_a_fleet_live_and_says_when_it_no_longer_can() {
     assert_eq!(browser.attribute("body", "data-connection").unwrap().as_deref(), Some("lost"));
     let title = browser.eval("return document.title").unwrap();
     assert_ne!(title, "owned");
+}
+
+/// A pool that is trusted with 12 requests at once.
+fn line(overloaded: bool, shed_total: [[u64; 4]; 3]) -> LoadLineSnapshot {
+    let in_flight = if overloaded { 12 } else { 3 };
+    LoadLineSnapshot {
+        upstream: "app".into(),
+        limit: 12,
+        in_flight,
+        waiting: [0, 5, 0],
+        drain_per_second: 250.0,
+        overloaded,
+        shed_total,
+        ..LoadLineSnapshot::default()
+    }
+}
+
+fn wait_until(browser: &Browser, what: &str, css: &str, is_so: impl Fn(&str) -> bool) {
+    let seen = || Ok(browser.text(css)?.filter(|text| is_so(text)));
+    if let Err(error) = until_blocking(DEADLINE, what, seen) {
+        panic!("{error:#}: {css} reads {:?}", browser.text(css).unwrap());
+    }
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn tells_an_overload_apart_from_errors_and_who_paid_for_it() {
+    let fleet = Fleet::new(1);
+    fleet.change(|snapshot| snapshot.load_lines.push(line(false, [[0; 4]; 3])));
+    // Rates over ten seconds, as they are for a person: quicker looks would cover less, and a slow browser would miss them.
+    let limits = Limits { sample_interval: Duration::from_millis(200), ..Limits::default() };
+    let admin = Admin::start(&fleet, Config { limits, ..Config::default() }).await;
+    let browser = Browser::start().unwrap();
+    browser.open(&format!("http://{}/", admin.address)).unwrap();
+    wait_for(&browser, "[data-line=\"app\"] .badge", "calm");
+    wait_for(&browser, "#load-level", "3/12");
+
+    fleet.change(|snapshot| {
+        snapshot.load_lines[0] = line(true, [[0; 4], [40, 0, 0, 0], [900, 0, 60, 0]]);
+        snapshot.edge.responses_total = [0, 2_000, 0, 0, 1_000];
+        snapshot.edge.shed_total = 1_000;
+        snapshot.edge.refusals_total = vec![("overloaded".into(), 1_000)];
+        snapshot.edge.hedges_total = 70;
+        snapshot.edge.hedges_won_total = 21;
+        snapshot.edge.fallbacks_total = 9;
+    });
+    wait_for(&browser, "[data-line=\"app\"] .badge", "overloaded");
+    wait_until(&browser, "how long it has been so", "#load-state", |text| text.starts_with("overloaded for "));
+    wait_until(&browser, "refusals in the chart", "#refused-reading", |text| text.starts_with("refused ") && text != "refused 0 /s");
+    wait_for(&browser, "#errors-reading", "");
+    wait_for(&browser, "#error-rate", "0");
+    wait_for(&browser, "#refused-total", "1,000 in all");
+    let cell = |field: &str| browser.text(&format!("[data-line=\"app\"] [data-field=\"{field}\"]")).unwrap().unwrap();
+    assert_eq!((cell("critical").as_str(), cell("completes").as_str(), cell("waiting").as_str()), ("0", "250 /s", "5"));
+    assert!(cell("normal").ends_with("40") && cell("sheddable").ends_with("960"), "{}, {}", cell("normal"), cell("sheddable"));
+    assert!(browser.texts("#classes div").unwrap().iter().any(|row| row.starts_with("refused")));
+    let helped = browser.texts("#totals div").unwrap().join(" ");
+    assert!(["Hedges sent", "Hedges won", "Fallback answers"].iter().all(|name| helped.contains(name)), "{helped}");
+    assert!(!helped.contains("over the budget"), "what never happened takes no room: {helped}");
+    wait_until(&browser, "the event", "[data-event=\"app\"]", |text| text.contains("overloaded") && text.contains("1,000 refused"));
+
+    fleet.change(|snapshot| snapshot.load_lines[0].overloaded = false);
+    wait_for(&browser, "[data-line=\"app\"] .badge", "calm");
+    wait_until(&browser, "the end", "[data-event=\"app\"]", |text| text.contains("calm") && text.contains("1,000 refused, 12 at a time"));
+    assert_eq!(browser.texts("[data-event=\"app\"]").unwrap().len(), 2);
+    admin.stop().await.unwrap();
 }
