@@ -14,10 +14,10 @@ use std::rc::Rc;
 use std::sync::Arc;
 use std::time::Duration;
 
-use plimsoll_policy::Refusal;
 use plimsoll_policy::admission::{self, Ask};
 use plimsoll_policy::clock::now_ns;
 use plimsoll_policy::hedge::Hedge;
+use plimsoll_policy::{Reason, Refusal};
 use tokio::time::{Instant, sleep};
 
 use crate::circuit::{Circuit, Work};
@@ -56,6 +56,7 @@ struct Tries {
     declined: Option<Box<Answered>>,
     /// A place below the load line that was not used up.
     place: Option<admission::Permit>,
+    began_ns: u64,
     total_ends: Option<Instant>,
     /// How long it had stood in a queue before the upstream could begin.
     queued_before: Duration,
@@ -97,7 +98,8 @@ impl Attempts<'_> {
         interim: &Interim,
         journey: &mut Journey,
     ) -> Result<Response, Refusal> {
-        self.upstream.resilience.retries.request(now_ns());
+        tries.began_ns = now_ns();
+        self.upstream.resilience.retries.request(tries.began_ns);
         let hedge = self.hedge_of(request);
         let key = self.upstream.hash_key(request, journey.hop.client);
         tries.total_ends = (request.framing == Framing::None).then(|| journey.started() + self.config.timeouts.total);
@@ -153,7 +155,8 @@ impl Attempts<'_> {
     async fn permit(&self, tries: &mut Tries, request: &Request, key: Option<u64>, journey: &mut Journey) -> Result<Permit, Refusal> {
         let wait_ends = tries.end(request);
         if tries.place.is_none() {
-            tries.place = self.enter(wait_ends, journey).await?;
+            let now_ns = if tries.slots.is_empty() { tries.began_ns } else { now_ns() };
+            tries.place = self.enter(now_ns, wait_ends, journey).await?;
         }
         if tries.declined.is_some() {
             return self.upstream.other(&tries.slots, key, tries.place.take());
@@ -162,11 +165,17 @@ impl Attempts<'_> {
     }
 
     /// A place below the load line, unless the route needs none.
-    async fn enter(&self, wait_ends: Option<Instant>, journey: &mut Journey) -> Result<Option<admission::Permit>, Refusal> {
+    async fn enter(&self, now_ns: u64, wait_ends: Option<Instant>, journey: &mut Journey) -> Result<Option<admission::Permit>, Refusal> {
         let Some(ask) = &self.ask else { return Ok(None) };
-        let place = self.upstream.enter(ask, wait_ends).await?;
-        journey.queued += place.as_ref().map_or(Duration::ZERO, admission::Permit::waited);
-        Ok(place)
+        journey.queues(now_ns);
+        let result = self.upstream.enter(ask, wait_ends).await;
+        journey.has_queued(match &result {
+            Ok(place) => place.as_ref().map_or(Duration::ZERO, admission::Permit::waited),
+            // Nobody was there to queue for.
+            Err(refusal) if refusal.reason == Reason::NoInstance => Duration::ZERO,
+            Err(_) => journey.queues_for(),
+        });
+        result
     }
 
     /// A slow client must not hold a place while it sends: what is short is received before the request asks for one. A client that wants

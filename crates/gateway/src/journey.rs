@@ -6,6 +6,7 @@ use std::time::Duration;
 
 use bytes::Bytes;
 use http::{Method, StatusCode};
+use plimsoll_policy::access_log::milliseconds;
 use plimsoll_policy::clock::now_ns;
 use plimsoll_policy::{Reason, Refusal};
 use tokio::time::Instant;
@@ -31,8 +32,10 @@ pub(crate) struct Journey {
     pub(crate) attempts: u32,
     /// Nothing has happened that sending the request once more could double.
     pub(crate) may_repeat: bool,
-    /// How long it waited for a place below the load line.
+    /// How long it waited for places below the load line, the present wait apart.
     pub(crate) queued: Duration,
+    /// Since when it has been waiting for one.
+    queues_since_ns: Option<u64>,
     pub(crate) bytes_in: u64,
     pub(crate) bytes_out: u64,
     status: Option<StatusCode>,
@@ -60,6 +63,7 @@ impl Journey {
             attempts: 0,
             may_repeat: true,
             queued: Duration::ZERO,
+            queues_since_ns: None,
             bytes_in: 0,
             bytes_out: 0,
             status: None,
@@ -73,6 +77,22 @@ impl Journey {
 
     pub(crate) fn started(&self) -> Instant {
         self.started
+    }
+
+    /// It asks for a place. What follows is a wait until [`Self::has_queued`], or until its client leaves.
+    pub(crate) fn queues(&mut self, now_ns: u64) {
+        self.queues_since_ns = Some(now_ns);
+    }
+
+    /// It has a place, or none, after this time.
+    pub(crate) fn has_queued(&mut self, waited: Duration) {
+        self.queues_since_ns = None;
+        self.queued += waited;
+    }
+
+    /// How long it has been asking by now.
+    pub(crate) fn queues_for(&self) -> Duration {
+        self.queues_since_ns.map_or(Duration::ZERO, |since_ns| Duration::from_nanos(now_ns().saturating_sub(since_ns)))
     }
 
     pub(crate) fn count_retry(&self) {
@@ -138,7 +158,8 @@ impl Journey {
 
     /// `left_out` lines like this one were not written since the last.
     fn log(&self, status: u16, left_out: u64) {
-        let duration_ms = self.started.elapsed().as_secs_f64() * 1e3;
+        let duration_ms = milliseconds(self.started.elapsed());
+        let queue_ms = milliseconds(self.queued + self.queues_for());
         let path_end = memchr::memchr(b'?', &self.target).unwrap_or(self.target.len()).min(PATH_BYTES_MAX);
         let path = String::from_utf8_lossy(&self.target[..path_end]);
         let instance = self.instance.as_deref().unwrap_or_default();
@@ -159,7 +180,7 @@ impl Journey {
                     upstream.instance = instance,
                     upstream.attempts = self.attempts,
                     duration_ms,
-                    queue_ms = self.queued.as_secs_f64() * 1e3,
+                    queue_ms,
                     bytes_in = self.bytes_in,
                     bytes_out = self.bytes_out,
                     cause = self.cause.as_deref().unwrap_or_default(),

@@ -10,6 +10,7 @@ use std::net::IpAddr;
 use std::pin::Pin;
 use std::sync::{Arc, OnceLock};
 use std::task::{Context, Poll, ready};
+use std::time::Duration;
 
 use bytes::Buf;
 use http::{Method, Request, Response, StatusCode};
@@ -226,6 +227,12 @@ impl Entry {
     }
 }
 
+/// A time as the log writes it: to the microsecond, and without digits that only binary fractions have.
+pub fn milliseconds(time: Duration) -> f64 {
+    // The quotient of whole numbers is the number nearest to the decimal, and is written as that.
+    time.as_micros() as f64 / 1_000.0
+}
+
 /// The method, cut to [`METHOD_LENGTH_MAX`].
 pub fn method_name(method: &Method) -> &str {
     let name = method.as_str();
@@ -250,7 +257,7 @@ impl Drop for Entry {
                     http.status = self.status.map(|status| status.as_u16()),
                     client.ip = self.client_ip.map(tracing::field::display),
                     policy.refused_by = self.refused_by,
-                    duration_ms = self.started.elapsed().as_secs_f64() * 1_000.0,
+                    duration_ms = milliseconds(self.started.elapsed()),
                     bytes_in = self.bytes_in,
                     bytes_out = self.bytes_out,
                     left_out,

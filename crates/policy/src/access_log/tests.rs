@@ -89,6 +89,16 @@ async fn a_flood_of_refusals_leaves_a_few_lines_and_none_is_lost_from_the_count(
     assert!((10..=200).contains(&lines.read().len()), "{} lines", lines.read().len());
 }
 
+#[test]
+fn times_are_written_with_three_places_at_most() {
+    for micros in (0..5_000_000).step_by(997) {
+        let time = Duration::from_micros(micros) + Duration::from_nanos(micros % 1_000);
+        let text = milliseconds(time).to_string();
+        assert!(text.split_once('.').is_none_or(|(_, places)| places.len() <= 3), "{time:?} is written {text}");
+        assert!((milliseconds(time) - time.as_secs_f64() * 1e3).abs() < 0.001, "{time:?} is written {text}");
+    }
+}
+
 #[tokio::test]
 async fn an_event_has_every_field_and_the_pattern_instead_of_the_path() {
     let lines = lines(false, || Response::new(Full::from("hello"))).await;
