@@ -7,7 +7,9 @@ use std::thread;
 use std::time::Duration;
 
 use plimsoll_policy::admission::LoadLine;
-use plimsoll_telemetry::snapshot::{EdgeSnapshot, InstanceSnapshot, InstanceState, LoadLineSnapshot};
+use plimsoll_policy::breaker::{Breaker, Standing};
+use plimsoll_policy::clock::now_ns;
+use plimsoll_telemetry::snapshot::{CircuitSnapshot, CircuitState, EdgeSnapshot, InstanceSnapshot, InstanceState, LoadLineSnapshot};
 use tokio::runtime::LocalRuntime;
 use tokio::sync::watch;
 use tokio::task::JoinSet;
@@ -103,6 +105,13 @@ impl Gateway {
         self.upstreams.iter().filter_map(of).collect()
     }
 
+    /// The breaker of every upstream that has one.
+    pub fn circuits(&self) -> Vec<CircuitSnapshot> {
+        let now_ns = now_ns();
+        let of = |upstream: &Arc<Upstream>| Some(circuit(&upstream.config.name, upstream.resilience.breaker.as_ref()?, now_ns));
+        self.upstreams.iter().filter_map(of).collect()
+    }
+
     pub fn is_draining(&self) -> bool {
         *self.drain.borrow()
     }
@@ -154,6 +163,15 @@ fn snapshot(upstream: &str, member: &Member) -> InstanceSnapshot {
         latency: member.stats.latency.counts(),
         ..InstanceSnapshot::default()
     }
+}
+
+fn circuit(upstream: &str, breaker: &Breaker, now_ns: u64) -> CircuitSnapshot {
+    let state = match breaker.standing(now_ns) {
+        Standing::Closed => CircuitState::Closed,
+        Standing::Open { .. } => CircuitState::Open,
+        Standing::HalfOpen => CircuitState::HalfOpen,
+    };
+    CircuitSnapshot { upstream: upstream.to_owned(), state, openings_total: breaker.openings() }
 }
 
 fn load_line(upstream: &str, line: &LoadLine) -> LoadLineSnapshot {

@@ -82,7 +82,10 @@ async fn steps(worker: &Worker, request: &mut Request, interim: &Interim, journe
     let ask = route.policies.needs_place.then(|| ask(upstream, route, request, journey));
     let (hedge, max) = (route.hedge.as_deref(), worker.config.retry.attempts_max);
     let attempts = Attempts { config: &worker.config, upstream, pool: &worker.pool, ask, hedge, max };
-    let result = attempts.run(request, interim, journey).await;
+    let mut result = attempts.run(request, interim, journey).await;
+    if let Err(refusal) = &mut result {
+        deadline::attribute(refusal, allowed, route.policies.deadline);
+    }
     fallback::instead(worker, route, ask, result, request, interim, journey).await
 }
 

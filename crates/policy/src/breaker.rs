@@ -158,6 +158,8 @@ pub struct Breaker {
     /// Read on every request, written only when something changes.
     state: AtomicU64,
     window: Window,
+    /// How often it has opened.
+    openings: AtomicU64,
 }
 
 impl Default for Breaker {
@@ -171,7 +173,7 @@ impl Breaker {
         let trials = config.trials.clamp(1, TRIALS_MAX);
         let trials_to_close = config.trials_to_close.clamp(1, TRIALS_MAX);
         let config = Config { trials, trials_to_close, ..config };
-        Self { config, state: AtomicU64::default(), window: Window::new(config.window) }
+        Self { config, state: AtomicU64::default(), window: Window::new(config.window), openings: AtomicU64::default() }
     }
 
     /// Whether a call may be made, without making it.
@@ -181,6 +183,11 @@ impl Breaker {
 
     pub fn standing(&self, now_ns: u64) -> Standing {
         self.state().standing(now_ns)
+    }
+
+    /// How often it has opened since it was made, a half-open one that opened again included.
+    pub fn openings(&self) -> u64 {
+        self.openings.load(Relaxed)
     }
 
     /// A call is made, if it may be.
@@ -270,6 +277,7 @@ impl Breaker {
         let opened = after.opened_since(before, now_ns);
         if opened.is_some() {
             self.window.clear();
+            self.openings.fetch_add(1, Relaxed);
         }
         opened
     }

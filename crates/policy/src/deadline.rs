@@ -20,6 +20,8 @@ use std::time::Duration;
 
 use tokio::time::Instant;
 
+use crate::{Reason, Refusal};
+
 /// Milliseconds that the sender of a request will wait for the whole answer.
 pub const HEADER: &str = "x-request-timeout-ms";
 
@@ -47,6 +49,14 @@ pub fn earliest(received: Instant, caller: Option<Duration>, server: Option<Dura
     Some(received + allowed.min(MAX))
 }
 
+/// Lets a refusal for want of time name whose time it was: the caller's field, where that allowed less than the server.
+pub fn attribute(refusal: &mut Refusal, caller: Option<Duration>, server: Option<Duration>) {
+    let is_callers = caller.is_some_and(|caller| server.is_none_or(|server| caller < server));
+    if is_callers && matches!(refusal.reason, Reason::DeadlinePassed | Reason::DeadlineUnreachable) {
+        refusal.setting = Some(HEADER);
+    }
+}
+
 /// What is left, in the form the next hop is told. Rounded down: a hop that is told too much would work for nobody.
 pub fn remaining_ms(deadline: Instant, now: Instant) -> u64 {
     deadline.saturating_duration_since(now).as_millis() as u64
@@ -55,6 +65,19 @@ pub fn remaining_ms(deadline: Instant, now: Instant) -> u64 {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn want_of_time_is_blamed_on_whoever_allowed_less() {
+        let blamed = |reason, caller: Option<u64>, server: Option<u64>| {
+            let mut refusal = Refusal::new(reason, "");
+            attribute(&mut refusal, caller.map(Duration::from_millis), server.map(Duration::from_millis));
+            refusal.setting
+        };
+        assert_eq!(blamed(Reason::DeadlinePassed, Some(1), Some(2)), Some(HEADER));
+        assert_eq!(blamed(Reason::DeadlineUnreachable, Some(1), None), Some(HEADER));
+        assert_eq!(blamed(Reason::DeadlinePassed, Some(2), Some(1)), None);
+        assert_eq!(blamed(Reason::Overloaded, Some(1), None), None, "it is not about time");
+    }
 
     #[test]
     fn reads_milliseconds_and_nothing_else() {

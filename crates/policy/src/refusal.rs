@@ -22,6 +22,8 @@ pub struct Refusal {
     pub errors: Vec<Fault>,
     /// How long the client should wait before it tries again, sent as `Retry-After`.
     pub retry_after: Option<Duration>,
+    /// What governs this refusal, where it is not what governs every other one for the same reason.
+    pub setting: Option<&'static str>,
 }
 
 /// One fault in the content of a request.
@@ -35,7 +37,7 @@ pub struct Fault {
 
 impl Refusal {
     pub fn new(reason: Reason, detail: impl Into<Cow<'static, str>>) -> Self {
-        Self { reason, detail: detail.into(), errors: Vec::new(), retry_after: None }
+        Self { reason, detail: detail.into(), errors: Vec::new(), retry_after: None, setting: None }
     }
 
     #[must_use]
@@ -59,15 +61,24 @@ impl Refusal {
         self.retry_after.map(|wait| wait.as_secs() + u64::from(wait.subsec_nanos() > 0))
     }
 
-    /// The `application/problem+json` body.
+    /// The `application/problem+json` body, as the edge writes it: it names a key in `plimsoll.toml`.
     pub fn to_json(&self, request_id: &str) -> Bytes {
+        self.problem(request_id, self.reason.setting())
+    }
+
+    /// The same inside a program, which names what it has set itself.
+    pub(crate) fn to_json_in_program(&self, request_id: &str) -> Bytes {
+        self.problem(request_id, self.reason.setting_in_program())
+    }
+
+    fn problem(&self, request_id: &str, setting: Option<&'static str>) -> Bytes {
         let problem = Problem {
             kind: format!("urn:plimsoll:problem:{}", self.reason.slug()),
             title: self.reason.title(),
             status: self.reason.status().as_u16(),
             detail: &self.detail,
             request_id,
-            setting: self.reason.setting(),
+            setting: self.setting.or(setting),
             errors: &self.errors,
         };
         serde_json::to_vec(&problem).expect("a problem holds only strings and numbers").into()

@@ -1,4 +1,4 @@
-//! The only table from a reason to what the client sees: status, stable type, title, governing setting.
+//! The only table from a reason to what the client sees: status, stable type, title, what governs it at the edge and in a program.
 //!
 //! Types are stable across releases; clients may switch on them. Titles may be reworded.
 
@@ -7,7 +7,7 @@ pub mod layer;
 use http::StatusCode;
 
 macro_rules! reasons {
-    ($( $(#[$doc:meta])* $name:ident = $slug:literal, $status:literal, $title:literal $(, $setting:literal)?; )*) => {
+    ($( $(#[$doc:meta])* $name:ident = $slug:literal, $status:literal, $title:literal $(, $setting:literal $(or $layer:literal)?)?; )*) => {
         /// Why a request was refused.
         #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
         pub enum Reason { $( $(#[$doc])* $name, )* }
@@ -35,6 +35,12 @@ macro_rules! reasons {
             /// The key in `plimsoll.toml` that governs this refusal, where one does.
             pub const fn setting(self) -> Option<&'static str> {
                 match self { $( Self::$name => reasons!(@setting $($setting)?), )* }
+            }
+
+            /// What governs it where policies are worn as layers: the layer's method, or a key that is not the edge's alone.
+            pub fn setting_in_program(self) -> Option<&'static str> {
+                let layer: Option<&str> = match self { $( Self::$name => reasons!(@setting $($($layer)?)?), )* };
+                layer.or_else(|| self.setting().filter(|key| !key.starts_with("gateway.") && !key.starts_with("route.")))
             }
         }
     };
@@ -92,13 +98,13 @@ reasons! {
     /// No instance can take the request.
     NoInstance = "no-instance", 503, "No instance is available";
     /// The upstream has failed for a while: nothing is sent there until a few requests have shown that it is well again.
-    CircuitOpen = "circuit-open", 503, "The upstream is failing", "gateway.breaker.failure_share";
+    CircuitOpen = "circuit-open", 503, "The upstream is failing", "gateway.breaker.failure_share" or "BreakerLayer::new";
     /// The gateway holds as many connections as it may.
     TooManyConnections = "too-many-connections", 503, "Too many connections", "gateway.limits.connections_max";
     /// More requests arrive than the instances can serve in time.
-    Overloaded = "overloaded", 503, "The service is overloaded", "gateway.admission.queue_wait_max";
+    Overloaded = "overloaded", 503, "The service is overloaded", "gateway.admission.queue_wait_max" or "AdmissionLayer::new";
     /// Too little time is left for an answer: the work was not begun.
-    DeadlineUnreachable = "deadline-unreachable", 503, "The deadline is too near for an answer";
+    DeadlineUnreachable = "deadline-unreachable", 503, "The deadline is too near for an answer", "route.deadline" or "DeadlineLayer::new";
     /// This instance is shutting down.
     Draining = "draining", 503, "The instance is shutting down";
     /// The instance did not begin its answer in time.
@@ -106,7 +112,7 @@ reasons! {
     /// All attempts together took too long.
     TotalTimeout = "total-timeout", 504, "The request took too long", "gateway.timeouts.total";
     /// The time that the caller, or the route, allows for an answer has passed.
-    DeadlinePassed = "deadline-passed", 504, "The time allowed for this request has passed", "route.deadline";
+    DeadlinePassed = "deadline-passed", 504, "The time allowed for this request has passed", "route.deadline" or "DeadlineLayer::new";
     /// The request is in a version of HTTP that is not spoken here.
     VersionNotSupported = "version-not-supported", 505, "The HTTP version is not supported";
 }
@@ -139,6 +145,16 @@ mod tests {
             let row = format!("| `{}` | {} |", reason.slug(), reason.status().as_u16());
             assert!(documentation.contains(&row), "docs/api.md lacks the row {row}");
         }
+    }
+
+    #[test]
+    fn a_program_without_the_edge_is_told_of_no_key_of_the_edge() {
+        for reason in Reason::ALL {
+            let setting = reason.setting_in_program().unwrap_or_default();
+            assert!(!setting.starts_with("gateway.") && !setting.starts_with("route."), "{reason:?}: {setting}");
+        }
+        assert_eq!(Reason::Overloaded.setting_in_program(), Some("AdmissionLayer::new"));
+        assert_eq!(Reason::StateUnavailable.setting_in_program(), Some("state.url"), "the reference API has settings of its own");
     }
 
     #[test]

@@ -8,10 +8,10 @@ mod text;
 
 use std::time::Duration;
 
-use family::{CLASSES, Family, STATES};
+use family::{CIRCUIT_STATES, CLASSES, Family, STATES};
 use text::Text;
 
-use crate::snapshot::{InstanceSnapshot, LoadLineSnapshot, PRIORITIES, SHED_CAUSES, Snapshot};
+use crate::snapshot::{CircuitSnapshot, InstanceSnapshot, LoadLineSnapshot, PRIORITIES, SHED_CAUSES, Snapshot};
 
 /// What `Content-Type` says about the text of [`render`].
 pub const CONTENT_TYPE: &str = "text/plain; version=0.0.4; charset=utf-8";
@@ -27,6 +27,7 @@ pub fn render(snapshot: &Snapshot) -> String {
     process(&mut text, snapshot);
     edge(&mut text, snapshot);
     load_lines(&mut text, &snapshot.load_lines);
+    circuits(&mut text, &snapshot.circuits);
     instances(&mut text, &snapshot.instances);
     text.into_string()
 }
@@ -94,6 +95,19 @@ fn load_lines(text: &mut Text, lines: &[LoadLineSnapshot]) {
     }
 }
 
+fn circuits(text: &mut Text, circuits: &[CircuitSnapshot]) {
+    let mut state = text.family(&family::CIRCUIT_STATE);
+    for circuit in circuits {
+        for candidate in CIRCUIT_STATES {
+            state.sample(&[("upstream", &circuit.upstream), ("state", candidate.as_str())], u8::from(candidate == circuit.state));
+        }
+    }
+    let mut openings = text.family(&family::CIRCUIT_OPENINGS);
+    for circuit in circuits {
+        openings.sample(&[("upstream", &circuit.upstream)], circuit.openings_total);
+    }
+}
+
 /// How a plain number is read from an instance.
 type Number = fn(&InstanceSnapshot) -> u64;
 
@@ -149,7 +163,7 @@ fn seconds(ms: u64) -> f64 {
 mod tests {
     use super::*;
     use crate::histogram::Histogram;
-    use crate::snapshot::InstanceState;
+    use crate::snapshot::{CircuitState, InstanceState};
 
     fn busy() -> Snapshot {
         let latency = Histogram::default();
@@ -174,6 +188,7 @@ mod tests {
             waited_total: 40,
             shed_total: [[0; 4], [7, 0, 1, 0], [90, 0, 0, 0]],
         });
+        snapshot.circuits.push(CircuitSnapshot { upstream: "app".into(), state: CircuitState::Open, openings_total: 2 });
         snapshot.instances.push(InstanceSnapshot {
             id: "api-1".into(),
             upstream: "app".into(),

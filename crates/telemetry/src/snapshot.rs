@@ -18,6 +18,8 @@ pub struct Snapshot {
     pub edge: EdgeSnapshot,
     /// The load line of each upstream that has one.
     pub load_lines: Vec<LoadLineSnapshot>,
+    /// The breaker of each upstream that has one.
+    pub circuits: Vec<CircuitSnapshot>,
     pub instances: Vec<InstanceSnapshot>,
 }
 
@@ -69,6 +71,38 @@ pub struct LoadLineSnapshot {
     pub waited_total: u64,
     /// Requests turned away, by the names in [`PRIORITIES`], then by those in [`SHED_CAUSES`].
     pub shed_total: [[u64; 4]; 3],
+}
+
+/// Whether an upstream is asked at all.
+#[derive(Clone, Debug, Default, Serialize, Deserialize)]
+pub struct CircuitSnapshot {
+    pub upstream: String,
+    pub state: CircuitState,
+    pub openings_total: u64,
+}
+
+/// What a breaker does with requests.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum CircuitState {
+    /// Lets them through.
+    #[default]
+    Closed,
+    /// Refuses them.
+    Open,
+    /// Lets a few through to see whether they are answered.
+    HalfOpen,
+}
+
+impl CircuitState {
+    /// The word used in JSON and metrics.
+    pub const fn as_str(self) -> &'static str {
+        match self {
+            Self::Closed => "closed",
+            Self::Open => "open",
+            Self::HalfOpen => "half-open",
+        }
+    }
 }
 
 /// The classes of requests, most important first.

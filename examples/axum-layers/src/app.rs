@@ -94,8 +94,8 @@ fn outbound() -> Result<Outbound, fallback::Error> {
     let layers = (
         MapResponseLayer::new(into_body::<DeadlineBody<Body>>),
         // Outside of all that may refuse or fail, so that there is one other answer for everything.
-        FallbackLayer::new(unknown),
-        MapResponseLayer::new(judge),
+        // An error page of theirs is no answer of ours.
+        FallbackLayer::new(unknown).on_status(StatusCode::is_server_error),
         // Outside of the retries: it counts what they could not mend, and while it is open nothing is tried at all.
         BreakerLayer::new(breaker),
         // Outside of the hedge: a retry comes after a failure, and both attempts of a race are one failure.
@@ -153,14 +153,6 @@ async fn weather_of_today(
         tracing::warn!(%error, "no weather");
         pending(Refusal::new(Reason::UpstreamFailed, "the weather is not to be had"))
     })
-}
-
-/// An error page of theirs is no answer of ours: to the fallback it counts as none, and without one it becomes a problem.
-fn judge<B>(mut response: Response<B>) -> Response<B> {
-    if response.status().is_server_error() && response.extensions().get::<Refusal>().is_none() {
-        response.extensions_mut().insert(Refusal::new(Reason::UpstreamFailed, "the weather is not to be had"));
-    }
-    response
 }
 
 fn into_body<B>(response: Response<B>) -> Response

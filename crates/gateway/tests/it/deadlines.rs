@@ -20,7 +20,9 @@ async fn a_caller_is_answered_when_its_time_is_over() {
     let origin = silent().await;
     let edge = Edge::before(&[&origin]).await;
     let began = tokio::time::Instant::now();
-    assert_problem(&edge.ask(within("150")).await, 504, "deadline-passed");
+    let answer = edge.ask(within("150")).await;
+    assert_problem(&answer, 504, "deadline-passed");
+    assert_eq!(answer.json()["setting"], "x-request-timeout-ms", "no setting of the server is to blame");
     assert!(began.elapsed() >= ms(150), "{:?}", began.elapsed());
     assert_eq!(origin.request_count(), 1, "what is late everywhere is not asked for twice");
 }
@@ -75,6 +77,9 @@ async fn a_route_may_allow_less_than_its_callers_want() {
     let origin = silent().await;
     let policies = Policies { deadline: Some(ms(100)), ..Policies::default() };
     let edge = Edge::with(|plan| plan.routes = vec![Route::new(None, "/*", 0).unwrap().with(policies.clone())], &[&origin]).await;
-    assert_problem(&edge.ask(within("60000")).await, 504, "deadline-passed");
-    assert_problem(&edge.ask(get("/")).await, 504, "deadline-passed");
+    for request in [within("60000"), get("/")] {
+        let answer = edge.ask(request).await;
+        assert_problem(&answer, 504, "deadline-passed");
+        assert_eq!(answer.json()["setting"], "route.deadline");
+    }
 }

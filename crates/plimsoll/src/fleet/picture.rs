@@ -42,6 +42,7 @@ pub fn taken_by(gateway: Arc<Gateway>, urls: Urls) -> impl Fn() -> Snapshot {
         draining: gateway.is_draining(),
         edge: gateway.edge(),
         load_lines: gateway.load_lines(),
+        circuits: gateway.circuits(),
         instances: gateway.instances(),
     }
 }

@@ -9,7 +9,7 @@ use http::{Request, Response};
 use pin_project_lite::pin_project;
 use tower::{Layer, Service};
 
-use super::{Breaker, COULD_NOT, Call, Config, Failure};
+use super::{Breaker, COULD_NOT, Call, Config, Failure, Standing};
 use crate::clock::now_ns;
 use crate::respond::layer::pending;
 use crate::{Reason, Refusal};
@@ -41,6 +41,16 @@ pub struct BreakerLayer {
 impl BreakerLayer {
     pub fn new(config: Config) -> Self {
         Self { breaker: Arc::new(Breaker::new(config)) }
+    }
+
+    /// Whether calls are made at present, for a health page or a metric: keep a clone of the layer and ask it.
+    pub fn standing(&self) -> Standing {
+        self.breaker.standing(now_ns())
+    }
+
+    /// How often it has opened.
+    pub fn openings(&self) -> u64 {
+        self.breaker.openings()
     }
 }
 
@@ -169,11 +179,13 @@ mod tests {
             let status = answer.load(Relaxed);
             async move { Response::builder().status(status).body(Full::<Bytes>::default()) }
         });
-        let service = BreakerLayer::new(Config { failures_in_row: Some(3), ..Config::default() }).layer(target);
+        let layer = BreakerLayer::new(Config { failures_in_row: Some(3), ..Config::default() });
+        let service = layer.layer(target);
         let ask = async || service.clone().oneshot(Request::new(())).await.unwrap();
         for _ in 0..10 {
             assert_eq!(ask().await.status(), 500, "an answer, however bad");
         }
+        assert_eq!((layer.standing(), layer.openings()), (Standing::Closed, 0));
         status.store(503, Relaxed);
         for _ in 0..3 {
             assert!(ask().await.extensions().get::<Refusal>().is_none());
@@ -181,5 +193,7 @@ mod tests {
         let refused = ask().await;
         assert_eq!(refused.extensions().get::<Refusal>().map(|refusal| refusal.reason), Some(Reason::CircuitOpen));
         assert_eq!((refused.status(), asked.load(Relaxed)), (StatusCode::SERVICE_UNAVAILABLE, 13));
+        assert!(matches!(layer.standing(), Standing::Open { .. }), "{:?}", layer.standing());
+        assert_eq!(layer.openings(), 1);
     }
 }

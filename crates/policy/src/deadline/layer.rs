@@ -11,7 +11,7 @@ use pin_project_lite::pin_project;
 use tokio::time::{Instant, Sleep, sleep_until};
 use tower::{BoxError, Layer, Service};
 
-use super::{HEADER, earliest, parse};
+use super::{HEADER, attribute, earliest, parse};
 use crate::respond::layer::pending;
 use crate::{Reason, Refusal};
 
@@ -81,7 +81,7 @@ where
             request.extensions_mut().insert(Deadline(deadline));
         }
         let over = deadline.map(|deadline| Box::pin(sleep_until(deadline)));
-        DeadlineFuture { inner: self.inner.call(request), over }
+        DeadlineFuture { inner: self.inner.call(request), over, caller, server: self.server }
     }
 }
 
@@ -97,6 +97,8 @@ pin_project! {
         #[pin]
         inner: F,
         over: Over,
+        caller: Option<Duration>,
+        server: Option<Duration>,
     }
 }
 
@@ -110,10 +112,17 @@ where
     fn poll(self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<Self::Output> {
         let this = self.project();
         if is_over(this.over, context) {
-            let refusal = Refusal::new(Reason::DeadlinePassed, "no answer within the time that was allowed for it");
+            let mut refusal = Refusal::new(Reason::DeadlinePassed, "no answer within the time that was allowed for it");
+            attribute(&mut refusal, *this.caller, *this.server);
             return Poll::Ready(Ok(pending(refusal)));
         }
-        let response = ready!(this.inner.poll(context))?;
+        let mut response = ready!(this.inner.poll(context))?;
+        if this.caller.is_some()
+            && let Some(refusal) = response.extensions_mut().get_mut::<Refusal>()
+        {
+            // Admission further in refuses what cannot be served in time, and does not know who said in what time.
+            attribute(refusal, *this.caller, *this.server);
+        }
         let over = this.over.take();
         Poll::Ready(Ok(response.map(|inner| DeadlineBody { inner, over })))
     }
@@ -189,6 +198,7 @@ mod tests {
         let began = Instant::now();
         let response = service.oneshot(asking("300")).await.unwrap();
         assert_eq!(response.status(), StatusCode::GATEWAY_TIMEOUT);
+        assert_eq!(response.extensions().get::<Refusal>().unwrap().setting, Some(HEADER));
         assert_eq!(began.elapsed(), Duration::from_millis(300));
     }
 

@@ -6,7 +6,7 @@ use std::task::{Context, Poll, ready};
 
 use bytes::Bytes;
 use http::header::{CACHE_CONTROL, CONTENT_TYPE};
-use http::{HeaderName, HeaderValue, Method, Request, Response};
+use http::{HeaderName, HeaderValue, Method, Request, Response, StatusCode};
 use pin_project_lite::pin_project;
 use tower::{Layer, Service};
 
@@ -39,11 +39,19 @@ pub const STATIC: &str = "static";
 #[derive(Clone, Debug)]
 pub struct FallbackLayer {
     prepared: Arc<Prepared>,
+    is_failure: fn(&StatusCode) -> bool,
 }
 
 impl FallbackLayer {
     pub fn new(prepared: Prepared) -> Self {
-        Self { prepared: Arc::new(prepared) }
+        Self { prepared: Arc::new(prepared), is_failure: |_| false }
+    }
+
+    /// Statuses of the service that count as no answer at all: [`StatusCode::is_server_error`] where the error page of a dependency is of no
+    /// use. Without this an answer is never replaced, whatever its status.
+    #[must_use]
+    pub fn on_status(self, is_failure: fn(&StatusCode) -> bool) -> Self {
+        Self { is_failure, ..self }
     }
 }
 
@@ -51,7 +59,7 @@ impl<S> Layer<S> for FallbackLayer {
     type Service = FallbackService<S>;
 
     fn layer(&self, inner: S) -> Self::Service {
-        FallbackService { inner, prepared: Arc::clone(&self.prepared) }
+        FallbackService { inner, layer: self.clone() }
     }
 }
 
@@ -59,7 +67,7 @@ impl<S> Layer<S> for FallbackLayer {
 #[derive(Clone, Debug)]
 pub struct FallbackService<S> {
     inner: S,
-    prepared: Arc<Prepared>,
+    layer: FallbackLayer,
 }
 
 impl<S, B, R> Service<Request<B>> for FallbackService<S>
@@ -77,7 +85,7 @@ where
 
     fn call(&mut self, request: Request<B>) -> Self::Future {
         let method = request.method().clone();
-        FallbackFuture { inner: self.inner.call(request), prepared: Arc::clone(&self.prepared), method }
+        FallbackFuture { inner: self.inner.call(request), layer: self.layer.clone(), method }
     }
 }
 
@@ -86,7 +94,7 @@ pin_project! {
     pub struct FallbackFuture<F> {
         #[pin]
         inner: F,
-        prepared: Arc<Prepared>,
+        layer: FallbackLayer,
         method: Method,
     }
 }
@@ -102,11 +110,15 @@ where
         let this = self.project();
         let result = ready!(this.inner.poll(context));
         let reason = match &result {
-            Ok(response) => response.extensions().get::<Refusal>().map(|refusal| refusal.reason),
+            Ok(response) => match response.extensions().get::<Refusal>() {
+                Some(refusal) => Some(refusal.reason),
+                None => (this.layer.is_failure)(&response.status()).then_some(Reason::UpstreamFailed),
+            },
             Err(_) => Some(Reason::UpstreamFailed),
         };
-        let answers = |reason| this.prepared.kind().answers(&Unanswered { method: this.method, reason, may_repeat: false });
-        Poll::Ready(if reason.is_some_and(answers) { Ok(answer(this.prepared, this.method)) } else { result })
+        let prepared = &this.layer.prepared;
+        let answers = |reason| prepared.kind().answers(&Unanswered { method: this.method, reason, may_repeat: false });
+        Poll::Ready(if reason.is_some_and(answers) { Ok(answer(prepared, this.method)) } else { result })
     }
 }
 
@@ -123,7 +135,6 @@ fn answer<R: From<Bytes>>(prepared: &Prepared, method: &Method) -> Response<R> {
 
 #[cfg(test)]
 mod tests {
-    use http::StatusCode;
     use http_body_util::{BodyExt, Full};
     use tower::{ServiceExt, service_fn};
 
@@ -132,9 +143,17 @@ mod tests {
 
     type Answer = Result<Response<Full<Bytes>>, &'static str>;
 
+    fn layer() -> FallbackLayer {
+        let kind = HeaderValue::from_static("application/json");
+        FallbackLayer::new(Prepared::new(StatusCode::OK, kind, Bytes::from_static(b"[]")).unwrap())
+    }
+
     async fn ask(method: Method, answer: fn() -> Answer) -> Result<(u16, String), &'static str> {
-        let empty = Prepared::new(StatusCode::OK, HeaderValue::from_static("application/json"), Bytes::from_static(b"[]")).unwrap();
-        let service = FallbackLayer::new(empty).layer(service_fn(move |_: Request<()>| async move { answer() }));
+        ask_through(layer(), method, answer).await
+    }
+
+    async fn ask_through(layer: FallbackLayer, method: Method, answer: fn() -> Answer) -> Result<(u16, String), &'static str> {
+        let service = layer.layer(service_fn(move |_: Request<()>| async move { answer() }));
         let request = Request::builder().method(method).body(()).unwrap();
         let (head, body) = service.oneshot(request).await?.into_parts();
         Ok((head.status.as_u16(), String::from_utf8(body.collect().await.unwrap().to_bytes().to_vec()).unwrap()))
@@ -150,5 +169,16 @@ mod tests {
         let own_words = || Ok(Response::builder().status(503).body(Full::from("own words")).unwrap());
         assert_eq!(ask(Method::GET, own_words).await, Ok((503, "own words".to_owned())));
         assert_eq!(ask(Method::GET, || Ok(pending(Refusal::new(Reason::NotFound, "")))).await, Ok((404, String::new())));
+    }
+
+    #[tokio::test]
+    async fn a_status_that_counts_as_no_answer_is_stood_in_for_where_a_failure_would_be() {
+        let layer = layer().on_status(StatusCode::is_server_error);
+        let asked = async |method, answer: fn() -> Answer| ask_through(layer.clone(), method, answer).await.unwrap();
+        let failed = || Ok(Response::builder().status(500).body(Full::from("own words")).unwrap());
+        let missing = || Ok(Response::builder().status(404).body(Full::from("own words")).unwrap());
+        assert_eq!(asked(Method::GET, failed).await, (200, "[]".to_owned()));
+        assert_eq!(asked(Method::POST, failed).await, (500, "own words".to_owned()), "nothing was done");
+        assert_eq!(asked(Method::GET, missing).await, (404, "own words".to_owned()));
     }
 }

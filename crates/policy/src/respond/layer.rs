@@ -15,7 +15,7 @@ use crate::request_id::RequestId;
 
 /// The finished answer for a refusal, where no layer will touch it afterwards.
 pub fn response<B: From<Bytes>>(refusal: &Refusal, request_id: &str) -> Response<B> {
-    let body = refusal.to_json(request_id);
+    let body = refusal.to_json_in_program(request_id);
     let mut response = Response::new(());
     write_head(&mut response, refusal, body.len());
     response.map(|()| B::from(body))
@@ -101,7 +101,7 @@ where
         let mut response = ready!(this.inner.poll(context))?;
         // The refusal stays in the extensions: the access log further out names it.
         if let Some(refusal) = response.extensions().get::<Refusal>().cloned() {
-            let body = refusal.to_json(this.request_id.as_ref().map_or("", RequestId::as_str));
+            let body = refusal.to_json_in_program(this.request_id.as_ref().map_or("", RequestId::as_str));
             write_head(&mut response, &refusal, body.len());
             *response.body_mut() = if *this.head { R::default() } else { R::from(body) };
         }
@@ -156,6 +156,6 @@ mod tests {
         let refusal = Refusal::new(Reason::NotFound, "");
         let response = response::<Full<Bytes>>(&refusal, "id-1");
         assert_eq!(response.status(), 404);
-        assert_eq!(response.headers()["content-length"], refusal.to_json("id-1").len().to_string().as_str());
+        assert_eq!(response.headers()["content-length"], refusal.to_json_in_program("id-1").len().to_string().as_str());
     }
 }

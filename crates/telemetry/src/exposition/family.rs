@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use crate::snapshot::InstanceState;
+use crate::snapshot::{CircuitState, InstanceState};
 
 /// Longer label values are cut: names come from configuration, and a series is kept for as long as the database keeps data.
 pub(super) const LABEL_CHARS_MAX: usize = 128;
@@ -20,6 +20,9 @@ pub(super) const STATES: [InstanceState; 7] = [
     InstanceState::Backoff,
     InstanceState::Stopped,
 ];
+
+/// Values of `state` of a breaker: it is 1 in exactly one of them.
+pub(super) const CIRCUIT_STATES: [CircuitState; 3] = [CircuitState::Closed, CircuitState::Open, CircuitState::HalfOpen];
 
 /// Upper bounds of latency buckets, about 2.5 times apart: half a millisecond to ten seconds.
 pub(super) const LATENCY_BOUNDS: [Duration; 14] = [
@@ -100,6 +103,8 @@ families! {
     WAITED = Counter "plimsoll_admission_waited_total" ["upstream"] "Requests that waited for their place.";
     WAITING = Gauge "plimsoll_admission_waiting" ["upstream", "priority"] "Requests that wait for a place.";
     SHED = Counter "plimsoll_admission_shed_total" ["upstream", "priority", "cause"] "Requests that got no place.";
+    CIRCUIT_STATE = Gauge "plimsoll_circuit_state" ["upstream", "state"] "1 in the state the upstream's breaker is in, 0 in every other.";
+    CIRCUIT_OPENINGS = Counter "plimsoll_circuit_openings_total" ["upstream"] "Times the upstream's breaker has opened.";
     INSTANCE_STATE = Gauge "plimsoll_instance_state" ["instance_id", "upstream", "state"] "1 in the state the instance is in, 0 in every other.";
     INSTANCE_UPTIME = Gauge "plimsoll_instance_uptime_seconds" ["instance_id", "upstream"] "Since the instance was last started.";
     INSTANCE_REQUESTS = Counter "plimsoll_instance_requests_total" ["instance_id", "upstream", "code_class"] "Complete answers of the instance.";

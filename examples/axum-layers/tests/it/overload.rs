@@ -88,6 +88,7 @@ async fn three_times_what_it_can_do_is_answered_as_far_as_it_goes_and_refused_wi
     for (caller, answer) in refused.clone() {
         assert_eq!(answer.status, StatusCode::SERVICE_UNAVAILABLE, "{caller:?} {answer:?}");
         assert_eq!(answer.problem("type"), "urn:plimsoll:problem:overloaded");
+        assert_eq!(answer.problem("setting"), "AdmissionLayer::new", "there is no plimsoll.toml to look into");
         assert!(answer.headers["retry-after"].to_str().unwrap().parse::<u32>().unwrap() >= 1);
         assert_eq!(answer.problem("request_id"), answer.headers["x-request-id"]);
     }
@@ -151,5 +152,6 @@ async fn who_cannot_be_served_in_time_hears_so_at_once() {
     capacity(&shop).await;
     let answer = shop.get("/orders", &[("x-request-timeout-ms", "5")]).await;
     assert_eq!(answer.problem("type"), "urn:plimsoll:problem:deadline-unreachable", "a query takes 20 ms");
+    assert_eq!(answer.problem("setting"), "x-request-timeout-ms");
     assert_eq!(shop.get("/orders", &[("x-request-timeout-ms", "1500")]).await.status, StatusCode::OK);
 }

@@ -4,6 +4,7 @@ use std::time::{Duration, Instant};
 
 use plimsoll_gateway::Endpoint;
 use plimsoll_policy::breaker;
+use plimsoll_telemetry::snapshot::{CircuitSnapshot, CircuitState};
 
 use super::{answers, dying};
 use crate::edge::{Edge, Plan, get, with_body};
@@ -17,6 +18,12 @@ fn quick(plan: &mut Plan) {
         Some(breaker::Config { window: ms(400), calls_min: 10, open_base: ms(200), open_max: ms(200), ..breaker::Config::default() });
 }
 
+impl Edge {
+    fn circuit(&self) -> CircuitSnapshot {
+        self.gateway.circuits().remove(0)
+    }
+}
+
 async fn until_open(edge: &Edge) {
     in_time("the breaker to open", async { while edge.get("/x").await.status() != 503 {} }).await;
 }
@@ -25,7 +32,9 @@ async fn until_open(edge: &Edge) {
 async fn an_upstream_that_keeps_failing_is_spared_and_its_clients_are_told_at_once() {
     let dead = dying().await;
     let edge = Edge::with(quick, &[&dead]).await;
+    assert_eq!((edge.circuit().state, edge.circuit().openings_total), (CircuitState::Closed, 0));
     until_open(&edge).await;
+    assert_eq!((edge.circuit().state, edge.circuit().openings_total), (CircuitState::Open, 1));
     let asked = dead.request_count();
     let mut client = edge.connect().await;
     let answer = client.ask(get("/x")).await;
