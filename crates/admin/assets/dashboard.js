@@ -8,7 +8,7 @@ import { loadLines } from "./load.js";
 import { write } from "./rows.js";
 import { keepOpen } from "./stream.js";
 
-const parts = [charts(), instancesTable(), loadLines(), eventsList(), { status }];
+const parts = [charts(), loadLines(), instancesTable(), eventsList(), { status }];
 
 keepOpen({
   recap: (recap) => tell("recap", recap),
@@ -23,7 +23,7 @@ keepOpen({
   },
 });
 
-matchMedia("(prefers-color-scheme: dark)").addEventListener("change", () => parts[0].redraw());
+matchMedia("(prefers-color-scheme: dark)").addEventListener("change", () => tell("redraw"));
 
 function tell(name, data) {
   for (const part of parts) part[name]?.(data);

@@ -1,5 +1,6 @@
-// The load line of each upstream: how much it is trusted with, how much it has, and who is turned away.
+// The load line of each upstream over time: how much it is trusted with, how much it has, and who is turned away.
 
+import { chart, columns, drawOverload, ifAny, line, read, recent } from "./chart.js";
 import * as format from "./format.js";
 import { append, newRow, write } from "./rows.js";
 
@@ -14,60 +15,110 @@ const COLUMNS = [
 ];
 const PRIORITIES = ["critical", "normal", "sheddable"];
 
-/** Returns what feeds the tile and the table. */
+/** Returns what feeds the tile, the chart and the table. */
 export function loadLines() {
   const body = document.getElementById("lines");
-  const rows = new Map();
-  // The uptime at which each upstream became as calm or as overloaded as it is.
-  const since = new Map();
+  // By upstream: its row, its points, and the uptime at which it became as calm or as overloaded as it is.
+  const known = new Map();
+  const drawn = levelChart();
   let latest = null;
+  let shown = null;
+  let chosen = null;
+
+  function at(upstream) {
+    if (!known.has(upstream)) {
+      const row = newLine(upstream, () => {
+        chosen = upstream;
+        draw();
+      });
+      known.set(upstream, { row, points: [], since: null });
+    }
+    return known.get(upstream);
+  }
 
   function draw() {
     if (!latest) return;
     const { load_lines: lines, uptime_ms: now } = latest;
-    for (const line of lines) {
-      const row = rows.get(line.upstream) ?? newLine(line.upstream);
-      rows.set(line.upstream, row);
-      if (row.element.parentElement !== body) body.append(row.element);
-      fill(row, line, age(line, now));
-    }
-    forget(lines);
-    tile(lines, (line) => age(line, now));
-  }
-
-  function age({ upstream }, now) {
-    const began = since.get(upstream) ?? null;
-    return began === null ? "" : `for ${format.span(Math.max(0, now - began))}`;
-  }
-
-  function forget(lines) {
-    const present = new Set(lines.map(({ upstream }) => upstream));
-    for (const [upstream, { element }] of rows) {
-      if (present.has(upstream)) continue;
-      element.remove();
-      rows.delete(upstream);
-      since.delete(upstream);
-    }
+    document.getElementById("load-panel").hidden = lines.length === 0;
+    const age = ({ upstream }) => (at(upstream).since === null ? "" : `for ${format.span(Math.max(0, now - at(upstream).since))}`);
+    shown = pick(lines, chosen, shown);
+    lines.forEach((line, index) => {
+      const { row } = at(line.upstream);
+      if (body.children[index] !== row.element) body.insertBefore(row.element, body.children[index] ?? null);
+      fill(row, line, age(line), lines.length > 1 && line.upstream === shown);
+    });
+    tile(lines, age);
+    write(document.getElementById("load-title"), lines.length > 1 ? `Load line of ${shown}` : "Load line");
+    if (shown !== null) drawn.show(at(shown).points);
   }
 
   return {
     recap(recap) {
-      since.clear();
-      for (const { upstream, since_ms: began } of recap.lines) since.set(upstream, began);
+      for (const { row } of known.values()) row.element.remove();
+      known.clear();
+      for (const { upstream, since_ms: since, points } of recap.lines) {
+        Object.assign(at(upstream), { since, points: points.map(([uptimeMs, ...levels]) => [uptimeMs / 1000, ...levels]) });
+      }
     },
     status(status) {
       latest = status;
+      const now = status.uptime_ms / 1000;
+      for (const line of status.load_lines) {
+        const { points } = at(line.upstream);
+        if (points.length > 0 && now <= points.at(-1)[0]) continue;
+        points.push([now, line.limit, line.in_flight, line.waiting, line.overloaded]);
+        while (!recent(points[0][0], now)) points.shift();
+      }
+      const present = new Set(status.load_lines.map(({ upstream }) => upstream));
+      for (const [upstream, { row }] of known) {
+        if (present.has(upstream)) continue;
+        row.element.remove();
+        known.delete(upstream);
+      }
       draw();
     },
     changes(changes) {
-      for (const { kind, upstream, uptime_ms: at } of changes) if (kind !== "instance") since.set(upstream, at);
+      for (const { kind, upstream, uptime_ms: since } of changes) if (kind !== "instance" && known.has(upstream)) known.get(upstream).since = since;
       draw();
+    },
+    redraw: draw,
+  };
+}
+
+/** The upstream whose chart is drawn: the one that was asked for, or the one that is in trouble. */
+function pick(lines, chosen, shown) {
+  const named = (name) => lines.find(({ upstream }) => upstream === name);
+  if (named(chosen)) return chosen;
+  if (named(shown)?.overloaded) return shown;
+  return (lines.find(({ overloaded }) => overloaded) ?? named(shown) ?? lines[0])?.upstream ?? null;
+}
+
+function levelChart() {
+  let points = [];
+  const series = [{ ...line("--ink"), dash: [7, 4] }, line("--rate", "--fill"), line("--waiting")];
+  const plot = chart("load-chart", (plot) => drawOverload(plot, points), series, (value) => format.count(value), (at) => {
+    [["limit", "limit"], ["taken", "at work"], ["waiting", "waiting"]].forEach(([id, name], index) => {
+      const value = at?.[index + 1] ?? null;
+      read(`${id}-reading`, value === null ? "" : `${name} ${format.count(value)}`);
+    });
+  });
+  return {
+    show(newest) {
+      points = newest;
+      const [xs, limit, taken, waiting] = columns(points, 4);
+      plot.show([xs, limit, taken, ifAny(waiting)]);
     },
   };
 }
 
-function newLine(upstream) {
-  const row = newRow(upstream, COLUMNS);
+function newLine(upstream, choose) {
+  const row = newRow("", COLUMNS);
+  row.pick = document.createElement("button");
+  row.pick.type = "button";
+  row.pick.title = "Draw its chart";
+  row.pick.append(upstream);
+  row.pick.addEventListener("click", choose);
+  row.heading.append(row.pick);
   row.element.dataset.line = upstream;
   row.age = append(row.cells.state, "faint age");
   row.level = append(row.cells.at_work, "");
@@ -75,7 +126,8 @@ function newLine(upstream) {
   return row;
 }
 
-function fill({ element, cells, badge, age, level, gauge }, line, since) {
+function fill({ element, pick, cells, badge, age, level, gauge }, line, since, isShown) {
+  pick.ariaPressed = String(isShown);
   const state = stateOf(line);
   element.dataset.lineState = state;
   badge.dataset.state = state;
@@ -99,9 +151,9 @@ function tile(lines, age) {
   const worst = lines.toSorted((one, other) => other.overloaded - one.overloaded || fullness(other) - fullness(one))[0];
   document.getElementById("load-tile").dataset.overloaded = String(worst?.overloaded ?? false);
   if (!worst) return;
-  const name = lines.length > 1 ? `${worst.upstream}: ` : "";
+  write(document.getElementById("load-name"), lines.length > 1 ? `Load of ${worst.upstream}` : "Load line");
   write(document.getElementById("load-level"), `${format.count(worst.in_flight)}/${format.count(worst.limit)}`);
-  write(document.getElementById("load-state"), `${name}${stateOf(worst)} ${age(worst)}`.trim());
+  write(document.getElementById("load-state"), `${stateOf(worst)} ${age(worst)}`.trim());
 }
 
 const stateOf = ({ overloaded }) => (overloaded ? "overloaded" : "calm");

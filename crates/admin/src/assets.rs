@@ -31,6 +31,7 @@ assets! {
     "/" HTML "dashboard.html";
     "/assets/dashboard.css" CSS "dashboard.css";
     "/assets/dashboard.js" JAVASCRIPT "dashboard.js";
+    "/assets/chart.js" JAVASCRIPT "chart.js";
     "/assets/charts.js" JAVASCRIPT "charts.js";
     "/assets/events.js" JAVASCRIPT "events.js";
     "/assets/format.js" JAVASCRIPT "format.js";

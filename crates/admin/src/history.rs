@@ -15,7 +15,7 @@ use serde::Serialize;
 pub(crate) use self::change::Change;
 use self::change::What;
 use self::line::Line;
-use self::point::Point;
+use self::point::{Level, Point};
 
 /// Five minutes at one point a second.
 const POINTS_MAX: usize = 300;
@@ -48,7 +48,7 @@ struct Seen {
 pub(crate) struct Recap<'a> {
     points: &'a VecDeque<Point>,
     instances: Vec<Sparkline<'a>>,
-    lines: Vec<Since<'a>>,
+    lines: Vec<LinePast<'a>>,
     changes: &'a VecDeque<Change>,
 }
 
@@ -59,12 +59,12 @@ struct Sparkline<'a> {
     rates: &'a VecDeque<f64>,
 }
 
-/// How long an upstream has been as calm or as overloaded as it is.
 #[derive(Serialize)]
-struct Since<'a> {
+struct LinePast<'a> {
     upstream: &'a str,
-    /// As uptime; absent if it was never seen otherwise.
+    /// The uptime at which it became as calm or as overloaded as it is; absent if it was never seen otherwise.
     since_ms: Option<u64>,
+    points: &'a VecDeque<Level>,
 }
 
 /// The moment of a look.
@@ -131,7 +131,7 @@ impl History {
 
     pub(crate) fn recap(&self) -> Recap<'_> {
         let instances = self.instances.iter().map(|((upstream, id), seen)| Sparkline { id, upstream, rates: &seen.rates });
-        let lines = self.lines.iter().map(|(upstream, line)| Since { upstream, since_ms: line.since_ms });
+        let lines = self.lines.iter().map(|(upstream, line)| LinePast { upstream, since_ms: line.since_ms, points: &line.levels });
         Recap { points: &self.points, instances: instances.collect(), lines: lines.collect(), changes: &self.changes }
     }
 

@@ -60,7 +60,7 @@ async fn shows_a_fleet_live_and_says_when_it_no_longer_can() {
 }
 
 /// A pool that is trusted with 12 requests at once.
-fn line(overloaded: bool, shed_total: [[u64; 4]; 3]) -> LoadLineSnapshot {
+fn app(overloaded: bool, shed_total: [[u64; 4]; 3]) -> LoadLineSnapshot {
     let in_flight = if overloaded { 12 } else { 3 };
     LoadLineSnapshot {
         upstream: "app".into(),
@@ -84,7 +84,8 @@ fn wait_until(browser: &Browser, what: &str, css: &str, is_so: impl Fn(&str) -> 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn tells_an_overload_apart_from_errors_and_who_paid_for_it() {
     let fleet = Fleet::new(1);
-    fleet.change(|snapshot| snapshot.load_lines.push(line(false, [[0; 4]; 3])));
+    let quiet = LoadLineSnapshot { upstream: "reports".into(), limit: 20, ..LoadLineSnapshot::default() };
+    fleet.change(|snapshot| snapshot.load_lines = vec![quiet, app(false, [[0; 4]; 3])]);
     // Rates over ten seconds, as they are for a person: quicker looks would cover less, and a slow browser would miss them.
     let limits = Limits { sample_interval: Duration::from_millis(200), ..Limits::default() };
     let admin = Admin::start(&fleet, Config { limits, ..Config::default() }).await;
@@ -94,7 +95,7 @@ async fn tells_an_overload_apart_from_errors_and_who_paid_for_it() {
     wait_for(&browser, "#load-level", "3/12");
 
     fleet.change(|snapshot| {
-        snapshot.load_lines[0] = line(true, [[0; 4], [40, 0, 0, 0], [900, 0, 60, 0]]);
+        snapshot.load_lines[1] = app(true, [[0; 4], [40, 0, 0, 0], [900, 0, 60, 0]]);
         snapshot.edge.responses_total = [0, 2_000, 0, 0, 1_000];
         snapshot.edge.shed_total = 1_000;
         snapshot.edge.refusals_total = vec![("overloaded".into(), 1_000)];
@@ -103,6 +104,9 @@ async fn tells_an_overload_apart_from_errors_and_who_paid_for_it() {
         snapshot.edge.fallbacks_total = 9;
     });
     wait_for(&browser, "[data-line=\"app\"] .badge", "overloaded");
+    wait_for(&browser, "#load-title", "Load line of app");
+    wait_for(&browser, "#limit-reading", "limit 12");
+    assert_eq!(browser.texts("#lines th").unwrap(), ["reports", "app"]);
     wait_until(&browser, "how long it has been so", "#load-state", |text| text.starts_with("overloaded for "));
     wait_until(&browser, "refusals in the chart", "#refused-reading", |text| text.starts_with("refused ") && text != "refused 0 /s");
     wait_for(&browser, "#errors-reading", "");
@@ -117,9 +121,13 @@ async fn tells_an_overload_apart_from_errors_and_who_paid_for_it() {
     assert!(!helped.contains("over the budget"), "what never happened takes no room: {helped}");
     wait_until(&browser, "the event", "[data-event=\"app\"]", |text| text.contains("overloaded") && text.contains("1,000 refused"));
 
-    fleet.change(|snapshot| snapshot.load_lines[0].overloaded = false);
+    fleet.change(|snapshot| snapshot.load_lines[1].overloaded = false);
     wait_for(&browser, "[data-line=\"app\"] .badge", "calm");
     wait_until(&browser, "the end", "[data-event=\"app\"]", |text| text.contains("calm") && text.contains("1,000 refused, 12 at a time"));
     assert_eq!(browser.texts("[data-event=\"app\"]").unwrap().len(), 2);
+
+    browser.click("[data-line=\"reports\"] button").unwrap();
+    wait_for(&browser, "#load-title", "Load line of reports");
+    wait_for(&browser, "#limit-reading", "limit 20");
     admin.stop().await.unwrap();
 }
