@@ -93,6 +93,9 @@ impl<W, L: Limit> Gate<W, L> {
 
     /// For whom there was no place at once: a place after all (None), a ticket, or a denial.
     pub(super) fn join(&self, arrival: Arrival, waiter: W, deliver: &mut impl FnMut(W, Verdict)) -> Result<Option<Ticket>, Denial> {
+        if self.waiting.load(SeqCst) == 0 && self.meter.was_quiet(arrival.now_ns, self.limit()) {
+            self.close_period(arrival.now_ns, deliver);
+        }
         let mut queue = self.lock_queue();
         if queue.len() == 0 && self.take() {
             self.admitted.fetch_add(1, Relaxed);
@@ -254,8 +257,10 @@ impl<W, L: Limit> Gate<W, L> {
         drop(limiter);
         {
             let mut queue = self.lock_queue();
-            let potential = if period.is_limited() { period.drain() } else { period.potential(limit) };
-            queue.learn_drain(period.drain(), potential);
+            if period.is_telling() {
+                let potential = if period.is_limited() { period.drain() } else { period.potential(limit) };
+                queue.learn_drain(period.drain(), potential);
+            }
             if period.is_limited() && !is_raised {
                 queue.is_full(now_ns);
             }

@@ -16,7 +16,7 @@ mod period;
 #[cfg(test)]
 mod tests;
 
-pub(super) use self::period::Period;
+pub(super) use self::period::{Period, is_quiet};
 
 /// Answers may take this many times as long as when the instances are not busy. Leaner limits lose throughput wherever work passes
 /// through several stages that wait for each other, the more so the more uneven it is: while a few long answers are worked on, many short
@@ -28,6 +28,8 @@ const STRETCH_MAX: f64 = 2.4;
 const STRETCH_IMPATIENT: f64 = 1.1;
 /// The share of requests whose clients leave from which on they count as impatient; at four times that, entirely.
 const IMPATIENT_SHARE: f64 = 0.01;
+/// The share from which on the instances work for nobody.
+const IN_VAIN_SHARE: f64 = 0.5;
 /// Throughput must grow by this share of the growth of the limit, or the larger limit is not worth its latency.
 const GROWTH_MIN: f64 = 0.15;
 /// Throughput may shrink by this share of the shrinkage of the limit.
@@ -132,6 +134,10 @@ impl Point {
 #[derive(Clone, Copy, Debug)]
 struct Reference {
     latency_ns: f64,
+    /// The share of clients that leave before their answer although the instances have room: a route that is slower than they are patient.
+    abandoned: f64,
+    /// How long places are held for those, spread over all requests.
+    lost_ns: f64,
     /// Answers it rests on, those of uneven work counting less.
     weight: f64,
     at_ns: u64,
@@ -261,7 +267,7 @@ impl Limiter {
     /// A calm period with room to spare teaches what an answer takes when the instances are not busy. More is believed
     /// only half: it may be the beginning of a queue.
     fn refer(&mut self, period: &Period) {
-        if period.concurrency() > self.limit / 2.0 || period.served < 20 {
+        if period.answering() > self.limit / 2.0 || period.served < 20 {
             return;
         }
         self.learn_reference(period);
@@ -271,11 +277,19 @@ impl Limiter {
         let latency_ns = period.latency_ns();
         let weight = period.served as f64 / period.variation().powi(2);
         let known = self.reference.filter(|it| period.ended_ns.saturating_sub(it.at_ns) < REFERENCE_AGE_NS);
-        let (latency_ns, weight) = known.map_or((latency_ns, weight), |it| {
-            let now = if latency_ns > it.latency_ns { weight / 2.0 } else { weight };
-            ((it.latency_ns * it.weight + latency_ns * now) / (it.weight + now), (it.weight + now).min(REFERENCE_WEIGHT_MAX))
-        });
-        self.reference = Some(Reference { latency_ns, weight, at_ns: period.ended_ns, is_doubted: false });
+        let abandoned = if period.is_abandoned_apart() { period.abandoned_share() } else { 0.0 };
+        let now = Reference { latency_ns, abandoned, lost_ns: period.lost_ns(), weight, at_ns: period.ended_ns, is_doubted: false };
+        self.reference = Some(known.map_or(now, |it| {
+            let believed = if latency_ns > it.latency_ns { weight / 2.0 } else { weight };
+            let mean = |before: f64, seen: f64, weight: f64| (before * it.weight + seen * weight) / (it.weight + weight);
+            Reference {
+                latency_ns: mean(it.latency_ns, now.latency_ns, believed),
+                abandoned: mean(it.abandoned, now.abandoned, weight),
+                lost_ns: mean(it.lost_ns, now.lost_ns, weight),
+                weight: (it.weight + believed).min(REFERENCE_WEIGHT_MAX),
+                ..now
+            }
+        }));
     }
 
     fn limited(&mut self, period: &Period) {
@@ -388,9 +402,9 @@ impl Limiter {
 
     /// What the reference says about a limited period.
     fn room(&self, period: &Period) -> Option<Room> {
-        let latency_ns = self.reference.filter(|it| it.weight >= REFERENCE_WEIGHT_MIN)?.latency_ns;
-        let enough = self.stretch() * period.worked() * latency_ns / 1e9;
-        Some(Room { enough, stretch: period.latency_ns() / latency_ns })
+        let reference = self.reference.filter(|it| it.weight >= REFERENCE_WEIGHT_MIN)?;
+        let enough = (self.stretch() * reference.latency_ns + reference.lost_ns) * period.worked() / 1e9;
+        Some(Room { enough, stretch: period.latency_ns() / reference.latency_ns })
     }
 
     /// How much longer than calm answers may take.
@@ -422,8 +436,9 @@ impl Limit for Limiter {
     fn close(&mut self, period: &Period) -> Plan {
         let before = self.whole();
         // Believed at once, forgotten within a few periods: after a hang the limit must find its way back.
-        self.impatience = period.abandoned_share().max(self.impatience * 0.25);
-        if period.is_in_vain() {
+        let impatience = period.abandoned_beyond(self.reference.map_or(0.0, |it| it.abandoned));
+        self.impatience = impatience.max(self.impatience * 0.25);
+        if period.is_in_vain() && impatience > IN_VAIN_SHARE {
             self.in_vain(period);
         } else if period.is_limited() {
             self.limited(period);

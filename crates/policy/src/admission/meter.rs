@@ -3,7 +3,7 @@
 use std::sync::atomic::AtomicU64;
 use std::sync::atomic::Ordering::Relaxed;
 
-use super::limiter::Period;
+use super::limiter::{Period, is_quiet};
 
 /// A period is not shorter than this, however many answers come.
 const PERIOD_MIN_NS: u64 = 50_000_000;
@@ -26,6 +26,7 @@ pub(super) struct Meter {
     failed: AtomicU64,
     abandoned: AtomicU64,
     latency_sum_ns: AtomicU64,
+    abandoned_sum_ns: AtomicU64,
     latency_square_sum: AtomicU64,
     mean_ns: AtomicU64,
     quick_ns: AtomicU64,
@@ -42,6 +43,7 @@ impl Meter {
             failed: AtomicU64::new(0),
             abandoned: AtomicU64::new(0),
             latency_sum_ns: AtomicU64::new(0),
+            abandoned_sum_ns: AtomicU64::new(0),
             latency_square_sum: AtomicU64::new(0),
             mean_ns: AtomicU64::new(0),
             quick_ns: AtomicU64::new(0),
@@ -81,6 +83,7 @@ impl Meter {
             return false;
         }
         self.abandoned.fetch_add(1, Relaxed);
+        self.abandoned_sum_ns.fetch_add(age_ns, Relaxed);
         self.counts.fetch_add(u64::from(is_handed) << 32, Relaxed);
         self.is_over(now_ns - began_ns)
     }
@@ -101,12 +104,17 @@ impl Meter {
         self.quick_ns.store(quick_ns - quick_ns / 16, Relaxed);
     }
 
-    /// Ends the period and begins the next. Called by one at a time; what others count in between falls to either period.
+    /// Whether most of so many places were unused until now: what begins now is another time, and belongs to another period.
+    pub(super) fn was_quiet(&self, now_ns: u64, places: usize) -> bool {
+        let elapsed_ns = now_ns.saturating_sub(self.began_ns.load(Relaxed));
+        let at_work_ns = self.latency_sum_ns.load(Relaxed) + self.abandoned_sum_ns.load(Relaxed);
+        elapsed_ns >= PERIOD_MIN_NS && is_quiet(at_work_ns as f64, elapsed_ns, places)
+    }
+
+    /// Ends the period and begins the next. Called by one at a time; what others count in between falls to either period. None if somebody
+    /// else has just ended it.
     pub(super) fn close(&self, now_ns: u64, in_flight: usize) -> Option<Period> {
-        let elapsed_ns = now_ns.checked_sub(self.began_ns.load(Relaxed))?;
-        if !self.is_over(elapsed_ns) {
-            return None;
-        }
+        let elapsed_ns = now_ns.checked_sub(self.began_ns.load(Relaxed)).filter(|elapsed_ns| *elapsed_ns >= PERIOD_MIN_NS)?;
         let period = self.take(now_ns, elapsed_ns, in_flight);
         self.began_ns.store(now_ns, Relaxed);
         Some(period)
@@ -129,6 +137,7 @@ impl Meter {
             failed: self.failed.swap(0, Relaxed),
             abandoned: self.abandoned.swap(0, Relaxed),
             latency_sum_ns: self.latency_sum_ns.swap(0, Relaxed) as f64,
+            abandoned_sum_ns: self.abandoned_sum_ns.swap(0, Relaxed) as f64,
             latency_square_sum: self.latency_square_sum.swap(0, Relaxed) as f64 * unit * unit,
             in_flight,
         }

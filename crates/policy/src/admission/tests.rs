@@ -257,3 +257,47 @@ async fn slow_answers_of_the_past_do_not_lock_out_those_who_send_deadlines() {
     let answered = asked_with(&admission, 400, Duration::from_millis(200)).await;
     assert!((300..400).contains(&answered), "{answered} of 400");
 }
+
+/// Asks so many at once for work of 20 ms; how many were refused.
+async fn refused_of_burst(admission: &Arc<Admission>, count: usize) -> usize {
+    let mut burst: JoinSet<_> = (0..count)
+        .map(|_| {
+            let admission = Arc::clone(admission);
+            async move {
+                let mut permit = admission.enter(&Ask::default()).await.ok()?;
+                permit.begins();
+                sleep(Duration::from_millis(20)).await;
+                permit.finish(Outcome::Served);
+                Some(())
+            }
+        })
+        .collect();
+    let mut refused = 0;
+    while let Some(answer) = burst.join_next().await {
+        refused += usize::from(answer.unwrap().is_none());
+    }
+    refused
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_burst_after_a_quiet_time_is_not_taken_for_overload() {
+    let admission = Admission::new(fixed(10));
+    // A slow answer, and requests that hang until their clients leave: that is all that is known when the load comes.
+    let slow = enter(&admission).await;
+    sleep(Duration::from_secs(2)).await;
+    slow.finish(Outcome::Served);
+    for _ in 0..3 {
+        let hung = enter(&admission).await;
+        sleep(Duration::from_millis(500)).await;
+        drop(hung);
+    }
+    sleep(Duration::from_secs(3)).await;
+    // 200 ms of work, and then as much again before it is done: nobody waits for half of the bound.
+    let first = tokio::spawn({
+        let admission = Arc::clone(&admission);
+        async move { refused_of_burst(&admission, 100).await }
+    });
+    sleep(Duration::from_millis(150)).await;
+    let second = refused_of_burst(&admission, 100).await;
+    assert_eq!((first.await.unwrap(), second), (0, 0), "{:?}", admission.load());
+}
