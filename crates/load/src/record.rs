@@ -3,6 +3,8 @@
 //! A request belongs to the second, the stage and the name under which it was *due*, however late its answer: "of those that people wanted
 //! in this second, so many were served".
 
+pub mod status;
+
 use std::ops::{Index, IndexMut};
 use std::time::Duration;
 
@@ -11,8 +13,12 @@ use serde::{Deserialize, Serialize};
 use crate::histogram::Histogram;
 use crate::plan::{Arrivals, Pace, Protocol, Stage, seconds};
 
+pub use status::StatusRecord;
+
 /// Changes when an older program could misread what is written.
 pub const VERSION: u32 = 1;
+/// Present on an answer that somebody else gave in the server's place: a fallback of the edge.
+pub const FALLBACK_HEADER: &str = "x-plimsoll-fallback";
 /// Messages kept of each kind of error.
 pub const EXAMPLES_MAX: usize = 5;
 /// The generator's own lateness beyond which its figures are not to be trusted: more than 1 % of requests later than this.
@@ -38,6 +44,9 @@ pub struct Recording {
     /// By name, in the scenario's order.
     pub requests: Vec<RequestRecord>,
     pub generator: Generator,
+    /// In ascending order; older reports have none.
+    #[serde(default)]
+    pub statuses: Vec<StatusRecord>,
     pub examples: Vec<Example>,
 }
 
@@ -64,6 +73,9 @@ pub struct Totals {
     pub answered_by_class: [u64; 6],
     /// 2xx and 3xx, whole, within the client's patience.
     pub good: u64,
+    /// Answers that a fallback of the edge gave. They count by their status like any other, and are told apart here.
+    #[serde(default)]
+    pub fallbacks: u64,
     pub errors: Errors,
     /// From due to the end of the answer, of good answers.
     pub good_latency: Histogram,
@@ -203,6 +215,7 @@ impl Totals {
             *sum += more;
         }
         self.good += other.good;
+        self.fallbacks += other.fallbacks;
         for kind in ErrorKind::ALL {
             self.errors[kind] += other.errors[kind];
         }

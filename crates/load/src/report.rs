@@ -1,6 +1,7 @@
 //! What was measured, for people and for programs: the document that `--json` writes and `compare` reads, and everything drawn from it.
 
 pub mod format;
+mod outcome;
 pub mod page;
 pub mod picture;
 pub mod plot;
@@ -10,6 +11,8 @@ pub(crate) mod samples;
 pub mod summary;
 
 use serde::{Deserialize, Serialize};
+
+use outcome::Outcome;
 
 use crate::figures::Figures;
 use crate::record::Recording;
@@ -88,29 +91,45 @@ impl Report {
         self.limit.as_ref().and_then(Limit::rate)
     }
 
-    /// Whether the promise was kept in every stage of a plain run; none where nothing was promised, or the promise only steered a search.
-    pub fn verdicts(&self) -> Option<Vec<(Point, Verdict)>> {
-        let slo = self.slo.as_ref().filter(|_| self.limit.is_none() && self.lines.len() == 1)?;
-        let points = self.lines[0].points();
-        Some(
-            points
-                .into_iter()
-                .map(|point| {
-                    let verdict = slo.judge(&point.figures);
-                    (point, verdict)
-                })
-                .collect(),
-        )
+    /// Whether the promise was kept: in every stage of a plain run, or by both lines at every rate up to the bare server's limit. None where
+    /// nothing was promised, or the promise only steered a search.
+    pub fn verdicts(&self) -> Option<Vec<Judged>> {
+        let slo = self.slo.as_ref().filter(|_| self.limit.is_none() || self.lines.len() > 1)?;
+        let rate_max = self.limit_rate().map_or(f64::INFINITY, |rate| rate * (1.0 + SAME_RATE));
+        let judged = |(index, line): (usize, &Line)| -> Vec<Judged> {
+            let points = line.points().into_iter().filter(|point| point.figures.offered <= rate_max);
+            let name = (self.lines.len() > 1).then(|| line.name.clone());
+            let judged = |point: Point| Judged {
+                verdict: slo.judge(&point.figures),
+                line: name.clone(),
+                decides: index + 1 == self.lines.len(),
+                point,
+            };
+            points.map(judged).collect()
+        };
+        Some(self.lines.iter().enumerate().flat_map(judged).collect())
     }
 
     pub fn is_slo_met(&self) -> bool {
-        self.verdicts().is_none_or(|verdicts| verdicts.iter().all(|(_, verdict)| verdict.is_met()))
+        self.verdicts().is_none_or(|verdicts| verdicts.iter().all(|judged| !judged.decides || judged.verdict.is_met()))
     }
 
     /// Whether the generator kept its schedule throughout.
     pub fn is_trustworthy(&self) -> bool {
         !self.recordings().any(|recording| recording.generator.saturated)
     }
+}
+
+/// What became of the promise at one load.
+#[derive(Clone, Debug)]
+pub struct Judged {
+    /// Where there are several.
+    pub line: Option<String>,
+    pub point: Point,
+    pub verdict: Verdict,
+    /// Whether the result depends on it. With the edge in front it is the edge that is held to the promise: the bare server beside it tells
+    /// what it was up against.
+    pub decides: bool,
 }
 
 /// What was measured at one rate, however often.
@@ -123,6 +142,11 @@ pub struct Point {
 impl Line {
     pub fn new(name: &str, recordings: Vec<Recording>) -> Self {
         Self { name: name.to_owned(), recordings }
+    }
+
+    /// In case that not a single request was answered well: what most of them met, and the likely reason.
+    pub fn failure(&self) -> Option<String> {
+        Outcome::of(self).failure()
     }
 
     /// Stages of a run of several stages in their order; steps of a search merged by rate and sorted.

@@ -8,11 +8,15 @@ mod chunked;
 pub(crate) mod connect;
 pub(crate) mod http1;
 pub(crate) mod http2;
+pub(crate) mod recognise;
+pub(crate) mod sample;
 mod stream;
 pub(crate) mod tls;
 
 use std::fmt;
 use std::io;
+
+use tokio_rustls::rustls::Error as TlsError;
 
 use crate::record::ErrorKind;
 
@@ -21,6 +25,8 @@ use crate::record::ErrorKind;
 pub(crate) struct Answered {
     pub(crate) status: u16,
     pub(crate) body_bytes: u64,
+    /// Somebody gave it in the server's place.
+    pub(crate) is_fallback: bool,
 }
 
 /// Why there is none. Put into words only when somebody reads them: an overloaded server fails thousands of requests per second.
@@ -50,7 +56,7 @@ impl Failure {
         let kind = match error.kind() {
             ConnectionReset | ConnectionAborted | BrokenPipe => ErrorKind::Reset,
             UnexpectedEof => ErrorKind::Closed,
-            _ if is_tls(&error) => ErrorKind::Tls,
+            _ if tls_error(&error).is_some() => ErrorKind::Tls,
             _ => ErrorKind::Closed,
         };
         Self { kind, cause: Cause::Io(error), before_answer: false }
@@ -62,7 +68,7 @@ impl Failure {
             io::ErrorKind::ConnectionRefused | io::ErrorKind::NotFound => ErrorKind::Refused,
             io::ErrorKind::ConnectionReset => ErrorKind::Reset,
             io::ErrorKind::TimedOut => ErrorKind::Timeout,
-            _ if is_tls(&error) => ErrorKind::Tls,
+            _ if tls_error(&error).is_some() => ErrorKind::Tls,
             _ => ErrorKind::Connect,
         };
         Self { kind, cause: Cause::Io(error), before_answer: true }
@@ -84,6 +90,16 @@ impl Failure {
         Self { kind, cause: Cause::Http2(error), before_answer: is_refused_stream || goes_in_peace }
     }
 
+    /// What the other side of a handshake did instead of taking part, if it did.
+    pub(crate) fn not_tls(&self) -> Option<&'static str> {
+        let Cause::Io(error) = &self.cause else { return None };
+        match error.kind() {
+            io::ErrorKind::UnexpectedEof => Some("the server closed the connection"),
+            io::ErrorKind::ConnectionReset => Some("the server reset the connection"),
+            _ => matches!(tls_error(error)?, TlsError::InvalidMessage(_)).then_some("what came back is not TLS"),
+        }
+    }
+
     #[must_use]
     pub(crate) fn before_answer(self) -> Self {
         Self { before_answer: true, ..self }
@@ -101,6 +117,6 @@ impl fmt::Display for Failure {
 }
 
 /// tokio-rustls hands its errors on inside those of input and output.
-fn is_tls(error: &io::Error) -> bool {
-    error.get_ref().is_some_and(<dyn std::error::Error + Send + Sync>::is::<tokio_rustls::rustls::Error>)
+fn tls_error(error: &io::Error) -> Option<&TlsError> {
+    error.get_ref()?.downcast_ref()
 }

@@ -3,9 +3,10 @@
 use std::fmt::Write;
 
 use super::format::{self, escaped};
+use super::outcome::Outcome;
 use super::plot::STYLE;
-use super::{Point, Report, plots, summary};
-use crate::record::{ErrorKind, Totals};
+use super::{Judged, Point, Report, plots, summary};
+use crate::record::Totals;
 use crate::search::Found;
 use crate::search::limit::Limit;
 use crate::slo::Measured;
@@ -25,6 +26,9 @@ pub fn html(report: &Report) -> String {
     );
     head(&mut html, report);
     html.push_str("<main>\n");
+    for failure in summary::failures(report) {
+        put(&mut html, format_args!("<p class=\"notice bad\"><strong>{}</strong></p>\n", escaped(&failure)));
+    }
     if let Some(limit) = &report.limit {
         limit_tiles(&mut html, limit);
     } else {
@@ -35,7 +39,12 @@ pub fn html(report: &Report) -> String {
     for figure in plots::all(report) {
         put(
             &mut html,
-            format_args!("<figure class=\"panel\"><figcaption><h2>{}</h2></figcaption>{}</figure>\n", escaped(&figure.heading), figure.svg),
+            format_args!(
+                "<figure class=\"panel{}\"><figcaption><h2>{}</h2></figcaption>{}</figure>\n",
+                if figure.is_wide { " wide" } else { "" },
+                escaped(&figure.heading),
+                figure.svg
+            ),
         );
     }
     html.push_str("</div>\n");
@@ -44,7 +53,7 @@ pub fn html(report: &Report) -> String {
     }
     stages(&mut html, report);
     requests(&mut html, report);
-    errors(&mut html, report);
+    outcomes(&mut html, report);
     html.push_str("</main>\n");
     put(
         &mut html,
@@ -117,14 +126,14 @@ fn verdict(html: &mut String, report: &Report) {
         put(html, format_args!("<p class=\"notice warn\">{}</p>\n", escaped(summary::SATURATED)));
     }
     let Some(verdicts) = report.verdicts() else { return };
-    let missed: Vec<_> = verdicts.iter().filter(|(_, verdict)| !verdict.is_met()).collect();
+    let missed: Vec<_> = verdicts.iter().filter(|judged| judged.decides && !judged.verdict.is_met()).collect();
     let slo = report.slo.as_ref().map(ToString::to_string).unwrap_or_default();
     if missed.is_empty() {
         put(html, format_args!("<p class=\"notice good\"><strong>Promise kept:</strong> {}</p>\n", escaped(&slo)));
         return;
     }
     put(html, format_args!("<p class=\"notice bad\"><strong>Promise missed:</strong> {}", escaped(&slo)));
-    for (point, verdict) in missed {
+    for Judged { point, verdict, .. } in missed {
         let findings = verdict.findings.iter().filter(|finding| !finding.is_met).map(ToString::to_string).collect::<Vec<_>>().join(", ");
         put(html, format_args!("<br>at {}: {}", escaped(&point.label), escaped(&findings)));
     }
@@ -170,43 +179,36 @@ fn requests(html: &mut String, report: &Report) {
     html.push_str("</tbody></table></div></section>\n");
 }
 
-fn errors(html: &mut String, report: &Report) {
-    let mut sum = Totals::default();
-    report.recordings().for_each(|recording| sum.merge(&recording.total));
-    if sum.errors.sum() == 0 && sum.answered() == sum.good {
-        return;
-    }
-    table_head(html, "What went wrong", &["what", "requests", "for example"]);
-    for (class, count) in sum.answered_by_class.iter().enumerate().filter(|(class, count)| **count > 0 && ![2, 3].contains(class)) {
-        let name = if class == 0 { "other statuses".to_owned() } else { format!("answers {class}xx") };
-        put(html, format_args!("<tr><th scope=\"row\">{name}</th><td>{}</td><td></td></tr>\n", format::count(*count)));
-    }
-    for (kind, count) in sum.errors.iter().filter(|(_, count)| *count > 0) {
-        let example = report.recordings().flat_map(|recording| &recording.examples).find(|example| example.kind == kind);
-        let example = example.map_or(String::new(), |example| escaped(&example.message));
-        put(
-            html,
-            format_args!(
-                "<tr><th scope=\"row\">{}</th><td>{}</td><td class=\"text\">{example}</td></tr>\n",
-                worded(kind),
-                format::count(count)
-            ),
-        );
-    }
-    html.push_str("</tbody></table></div></section>\n");
-}
-
-/// What an error is called by those who did not write this.
-pub(super) fn worded(kind: ErrorKind) -> &'static str {
-    match kind {
-        ErrorKind::Refused => "connection refused",
-        ErrorKind::Connect => "no connection",
-        ErrorKind::Timeout => "timed out",
-        ErrorKind::Closed => "closed before the answer",
-        ErrorKind::Reset => "connection reset",
-        ErrorKind::Tls => "TLS failed",
-        ErrorKind::Protocol => "not HTTP",
-        ErrorKind::Overflow => "not sent, all connections busy",
+fn outcomes(html: &mut String, report: &Report) {
+    for line in &report.lines {
+        let outcome = Outcome::of(line);
+        let heading = if report.lines.len() > 1 { format!("How requests ended, {}", line.name) } else { "How requests ended".to_owned() };
+        table_head(html, &heading, &["outcome", "requests", "share", "in its own words"]);
+        let share = |count: u64| format::share(count as f64 / outcome.totals.due.max(1) as f64);
+        for ending in outcome.endings() {
+            let class = if ending.is_poor { " class=\"bad\"" } else { "" };
+            let details = ending.details.iter().map(|detail| escaped(detail)).collect::<Vec<_>>().join("<br>");
+            put(
+                html,
+                format_args!(
+                    "<tr><th scope=\"row\">{}</th><td{class}>{}</td><td>{}</td><td class=\"text\">{details}</td></tr>\n",
+                    escaped(&ending.name),
+                    format::count(ending.count),
+                    share(ending.count)
+                ),
+            );
+        }
+        let fallbacks = outcome.totals.fallbacks;
+        if fallbacks > 0 {
+            let (count, share) = (format::count(fallbacks), share(fallbacks));
+            put(
+                html,
+                format_args!(
+                    "<tr><th scope=\"row\">of the answers</th><td>{count}</td><td>{share}</td><td class=\"text\">by a fallback of the edge</td></tr>\n"
+                ),
+            );
+        }
+        html.push_str("</tbody></table></div></section>\n");
     }
 }
 

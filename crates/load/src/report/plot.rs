@@ -20,7 +20,7 @@ const LETTER_WIDTH: f64 = 7.2;
 const LINE_HEIGHT: f64 = 15.0;
 /// Names of marks stand in rows, so that none covers another.
 const MARK_HEIGHT: f64 = 18.0;
-const LEFT: f64 = 74.0;
+pub(super) const LEFT: f64 = 84.0;
 const BOTTOM: f64 = 46.0;
 
 /// What a plot shows.

@@ -10,6 +10,8 @@ use crate::slo::Measured;
 
 const WIDTH: f64 = 720.0;
 const HEIGHT: f64 = 340.0;
+/// Of a figure that takes the room of two beside each other, at the same size of letters.
+const WIDE: f64 = 1_490.0;
 const QUANTILES: [(f64, &str, &str); 4] = [(0.5, "p50", "p50"), (0.9, "p90", "p90"), (0.99, "p99", "p99"), (0.999, "p99.9", "p999")];
 /// A quantile needs so many values beyond it to be worth a dot.
 const BEYOND_MIN: f64 = 2.0;
@@ -20,20 +22,19 @@ const TONES: [&str; 2] = ["bare", "edge"];
 pub(super) struct Figure {
     pub(super) heading: String,
     pub(super) svg: String,
+    /// It takes the room of two.
+    pub(super) is_wide: bool,
 }
 
+/// In pairs, so that nothing stands beside a hole: the first is wide where their number is odd, and a single heat map is.
 pub(super) fn all(report: &Report) -> Vec<Figure> {
-    let mut figures = Vec::new();
-    let mut add = |heading: &str, svg: Option<String>| figures.extend(svg.map(|svg| Figure { heading: heading.to_owned(), svg }));
-    add("Goodput against offered load", goodput(report).map(|plot| plot.svg()));
-    add("Latency against offered load", latency(report).map(|plot| plot.svg()));
-    add("Requests over time", over_time(report).map(|plot| plot.svg()));
-    add(&format!("Latency by percentile{}", where_percentiles(report)), percentiles(report).map(|plot| plot.svg()));
-    for (line, id) in report.lines.iter().zip(["heat", "heat-edge"]) {
-        let heading = if report.lines.len() > 1 { format!("Latency over time, {}", line.name) } else { "Latency over time".to_owned() };
-        add(&heading, heat_map(line, id));
+    let plots = [goodput(report), latency(report), over_time(report), percentiles(report)];
+    let mut plots: Vec<Plot> = plots.into_iter().flatten().collect();
+    if plots.len() % 2 == 1 {
+        plots[0].width = WIDE;
     }
-    figures
+    let figure = |plot: Plot| Figure { svg: plot.svg(), is_wide: plot.width > WIDTH, heading: plot.title };
+    plots.into_iter().map(figure).chain(heat_maps(report)).collect()
 }
 
 /// Good answers per second at each rate, with a thin line for a server without limit.
@@ -72,7 +73,7 @@ fn ideal(x: &Axis, peak: f64) -> Series {
     let steps = 40;
     let at = |step: i32| from * (to / from).powf(f64::from(step) / f64::from(steps));
     let points = (0..=steps).map(at).map(|rate| Dot { x: rate, y: rate, hint: String::new() }).collect();
-    Series { name: String::new(), tone: "faint", look: Look::Ideal, points }
+    Series { name: "offered".to_owned(), tone: "faint", look: Look::Ideal, points }
 }
 
 /// Percentiles at each rate; with two lines the 99th of both.
@@ -137,11 +138,6 @@ fn over_time(report: &Report) -> Option<Plot> {
     })
 }
 
-fn where_percentiles(report: &Report) -> String {
-    let rate = report.limit_rate();
-    rate.map_or_else(String::new, |rate| format!(" at the limit of {}/s", format::rate(rate)))
-}
-
 /// The whole curve from the median to the slowest: each nine takes the same room.
 fn percentiles(report: &Report) -> Option<Plot> {
     let rate = report.limit_rate();
@@ -166,7 +162,10 @@ fn percentiles(report: &Report) -> Option<Plot> {
     let x = Scale { from: 2.0, to: last.max(2.1), ..Scale::log(std::iter::empty()) };
     Some(Plot {
         id: "percentiles",
-        title: "Latency by percentile".to_owned(),
+        title: rate.map_or_else(
+            || "Latency by percentile".to_owned(),
+            |rate| format!("Latency by percentile at the limit of {}/s", format::rate(rate)),
+        ),
         description: "Latency of good answers from the median to the slowest.".to_owned(),
         width: WIDTH,
         height: HEIGHT,
@@ -198,12 +197,21 @@ fn percentile(nines: f64) -> String {
     format!("p{}", (percent * 1e4).round() / 1e4)
 }
 
-fn heat_map(line: &Line, id: &str) -> Option<String> {
-    let seconds = || line.recordings.iter().flat_map(|recording| &recording.seconds);
-    let latencies: Vec<Histogram> = seconds().map(Totals::latency).collect();
-    let column = |(second, latency): (usize, _)| Column { from: second as f64, seconds: 1.0, latency };
-    let columns: Vec<_> = latencies.iter().enumerate().map(column).collect();
-    heat::svg(id, &columns, WIDTH, HEIGHT)
+/// One for each line, all with the same axis of latency.
+fn heat_maps(report: &Report) -> Vec<Figure> {
+    let several = report.lines.len() > 1;
+    let latencies =
+        |line: &Line| -> Vec<Histogram> { line.recordings.iter().flat_map(|recording| &recording.seconds).map(Totals::latency).collect() };
+    let latencies: Vec<Vec<Histogram>> = report.lines.iter().map(latencies).collect();
+    let column = |(second, latency)| Column { from: second as f64, seconds: 1.0, latency };
+    let maps: Vec<Vec<Column<'_>>> = latencies.iter().map(|seconds| seconds.iter().enumerate().map(column).collect()).collect();
+    let scale = heat::scale(maps.iter().flatten());
+    let figure = |((line, columns), id): ((&Line, Vec<Column<'_>>), &str)| {
+        let (heading, width) =
+            if several { (format!("Latency over time, {}", line.name), WIDTH) } else { ("Latency over time".to_owned(), WIDE) };
+        Some(Figure { heading, svg: heat::svg(id, &columns, scale, width, HEIGHT)?, is_wide: !several })
+    };
+    report.lines.iter().zip(maps).zip(["heat", "heat-edge"]).filter_map(figure).collect()
 }
 
 fn rates(lines: &[(&Line, Vec<Point>)]) -> Axis {

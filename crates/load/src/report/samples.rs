@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use crate::plan::{Arrivals, Pace, Protocol, Stage};
-use crate::record::{ErrorKind, Example, Generator, PlanSummary, Recording, RequestRecord, StageRecord, Totals, VERSION};
+use crate::record::{ErrorKind, Example, Generator, PlanSummary, Recording, RequestRecord, StageRecord, StatusRecord, Totals, VERSION};
 
 /// Requests of `seconds` seconds at a rate, of which a share is answered well, around a latency with a tail.
 pub(crate) fn totals(rate: f64, seconds: f64, good: f64, median_ms: f64) -> Totals {
@@ -21,6 +21,18 @@ pub(crate) fn totals(rate: f64, seconds: f64, good: f64, median_ms: f64) -> Tota
         totals.poor_latency.record(Duration::from_secs(1));
     }
     totals
+}
+
+/// Half of what was not good was refused.
+fn statuses(total: &Totals) -> Vec<StatusRecord> {
+    let refused = StatusRecord {
+        status: 503,
+        count: total.answered_by_class[5],
+        problem: Some("urn:plimsoll:problem:overloaded".to_owned()),
+        excerpt: Some("{\"title\": \"<b>overloaded\u{1b}[31m\"}".to_owned()),
+    };
+    let good = StatusRecord { status: 200, count: total.good, ..StatusRecord::default() };
+    [good, refused].into_iter().filter(|record| record.count > 0).collect()
 }
 
 /// Stages of five seconds: rate, share of good answers, median in milliseconds.
@@ -59,6 +71,7 @@ pub(crate) fn recording(stages: &[(f64, f64, f64)]) -> Recording {
             seed: 1,
         },
         requests: vec![RequestRecord { name: "GET /feed".to_owned(), totals: total.clone() }],
+        statuses: statuses(&total),
         total,
         seconds,
         stages: records,

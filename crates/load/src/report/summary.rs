@@ -3,8 +3,8 @@
 use std::fmt::Write;
 
 use super::format::{self, printable};
-use super::page::worded;
-use super::{Line, Point, Report};
+use super::outcome::Outcome;
+use super::{Judged, Line, Point, Report};
 use crate::plan::{Arrivals, Pace};
 use crate::record::Totals;
 use crate::search::Found;
@@ -19,15 +19,18 @@ const CLOSED: &str = "Closed loop: each connection waits for its answer before i
 /// The report as lines of text.
 pub fn text(report: &Report) -> String {
     let mut text = format!("{}\n{}\n", printable(report.target()), facts(report));
+    for failure in failures(report) {
+        put(&mut text, format_args!("\n{failure}\n"));
+    }
     for line in &report.lines {
         if report.lines.len() > 1 {
             put(&mut text, format_args!("\n{}", line.name));
         }
         text.push('\n');
         table(&mut text, line);
+        outcome(&mut text, line);
     }
     requests(&mut text, report);
-    errors(&mut text, report);
     if let Some(limit) = &report.limit {
         limit_found(&mut text, limit, report);
     }
@@ -37,6 +40,15 @@ pub fn text(report: &Report) -> String {
         put(&mut text, format_args!("\nnote: {note}\n"));
     }
     text
+}
+
+/// Of each line of which not one request was answered well: that, and why.
+pub(super) fn failures(report: &Report) -> impl Iterator<Item = String> {
+    let several = report.lines.len() > 1;
+    report.lines.iter().filter_map(move |line| {
+        let failure = line.failure()?;
+        Some(if several { format!("{}: {failure}", line.name) } else { failure })
+    })
 }
 
 /// How it was asked, in one line.
@@ -101,28 +113,27 @@ fn requests(text: &mut String, report: &Report) {
     }
 }
 
-fn errors(text: &mut String, report: &Report) {
-    let mut sum = Totals::default();
-    report.recordings().for_each(|recording| sum.merge(&recording.total));
-    let classes = sum.answered_by_class.iter().enumerate().filter(|(class, count)| **count > 0 && ![2, 3].contains(class));
-    let mut parts: Vec<String> = classes.map(|(class, count)| format!("{} answered {class}xx", format::count(*count))).collect();
-    parts.extend(
-        sum.errors.iter().filter(|(_, count)| *count > 0).map(|(kind, count)| format!("{} {}", format::count(count), worded(kind))),
-    );
-    if !parts.is_empty() {
-        put(text, format_args!("\nerrors      {}\n", parts.join(", ")));
-    }
-    let mut seen = Vec::new();
-    for example in report.recordings().flat_map(|recording| &recording.examples) {
-        if !seen.contains(&example.kind) {
-            seen.push(example.kind);
-            put(text, format_args!("            {}: {}\n", worded(example.kind), printable(&example.message)));
+/// How the requests of a line ended, each count with what the server or the system said.
+fn outcome(text: &mut String, line: &Line) {
+    let outcome = Outcome::of(line);
+    let details = outcome.endings();
+    for (index, ending) in details.iter().enumerate() {
+        let name = if index == 0 { "outcome" } else { "" };
+        let lead = if index == 0 { "\n" } else { "" };
+        put(text, format_args!("{lead}{name:<9}{:>9}  {}\n", format::count(ending.count), ending.name));
+        for detail in &ending.details {
+            put(text, format_args!("{:<22}{}\n", "", printable(detail)));
         }
+    }
+    if outcome.totals.fallbacks > 0 {
+        let (answered, fallbacks) = (format::count(outcome.totals.answered()), format::count(outcome.totals.fallbacks));
+        put(text, format_args!("{answered:>18}  answered, of which {fallbacks} by a fallback of the edge\n"));
     }
 }
 
 fn limit_found(text: &mut String, limit: &Limit, report: &Report) {
-    let slo = report.slo.as_ref().map(ToString::to_string).unwrap_or_default();
+    // A search without a promise of its own looks for the default one.
+    let slo = report.slo.clone().unwrap_or_default();
     let found = match limit.found {
         Found::Limit { rate, range } => format!(
             "{} requests/s keep {slo} (none missed up to {}/s, none held from {}/s)",
@@ -172,6 +183,9 @@ fn limit_found(text: &mut String, limit: &Limit, report: &Report) {
             ),
         );
     }
+    if limit.is_edge {
+        text.push_str("note        this is already a Plimsoll edge: a second one in front of it would gain nothing\n");
+    }
     text.push_str("\nproposed plimsoll.toml\n");
     for line in limit.proposal.lines() {
         put(text, format_args!("{}{line}\n", if line.is_empty() { "" } else { "  " }));
@@ -180,11 +194,15 @@ fn limit_found(text: &mut String, limit: &Limit, report: &Report) {
 
 fn verdicts(text: &mut String, report: &Report) {
     let Some(verdicts) = report.verdicts() else { return };
-    for (index, (point, verdict)) in verdicts.iter().enumerate() {
+    for (index, Judged { line, point, verdict, .. }) in verdicts.iter().enumerate() {
         let name = if index == 0 { "slo" } else { "" };
         let findings: Vec<_> =
             verdict.findings.iter().map(|finding| format!("{finding} {}", if finding.is_met { "met" } else { "MISSED" })).collect();
-        let place = if verdicts.len() > 1 { format!("at {}: ", point.label) } else { String::new() };
+        let place = match line {
+            Some(line) => format!("{line} at {}: ", point.label),
+            None if verdicts.len() > 1 => format!("at {}: ", point.label),
+            None => String::new(),
+        };
         put(text, format_args!("{}{name:<12}{place}{}\n", if index == 0 { "\n" } else { "" }, findings.join(", ")));
     }
 }

@@ -2,7 +2,7 @@
 
 use super::samples::{recording, totals};
 use super::{Line, ReadError, Report, page, picture, summary};
-use crate::record::{Recording, RequestRecord};
+use crate::record::{ErrorKind, Recording, RequestRecord, StatusRecord, Totals};
 use crate::search::Found;
 use crate::search::bottleneck::Bottleneck;
 use crate::search::knee::Point;
@@ -31,6 +31,7 @@ fn limit() -> Limit {
         calm_latency: 0.031,
         unrecovered: 1,
         steps: 21,
+        is_edge: false,
         proposal: "[gateway.timeouts]\n# <why>\ntotal = \"1s\"\n".to_owned(),
     }
 }
@@ -88,8 +89,25 @@ fn a_missed_promise_is_missed_by_the_stage_that_missed_it() {
     let report = plain();
     assert!(!report.is_slo_met());
     let verdicts = report.verdicts().unwrap();
-    assert_eq!(verdicts.iter().map(|(_, verdict)| verdict.is_met()).collect::<Vec<_>>(), [true, true, false]);
+    assert_eq!(verdicts.iter().map(|judged| judged.verdict.is_met()).collect::<Vec<_>>(), [true, true, false]);
     assert!(found().verdicts().is_none(), "in a search the promise is the question");
+}
+
+#[test]
+fn with_an_edge_in_front_the_edge_is_held_to_the_promise_up_to_the_limit_of_the_server() {
+    let promised = |slo: &str| Report { slo: Some(slo.parse().unwrap()), limit: Some(limit()), ..pair() };
+    let kept = promised("errors<2%");
+    let verdicts = kept.verdicts().unwrap();
+    let judged: Vec<_> = verdicts.iter().map(|judged| (judged.line.as_deref().unwrap(), judged.point.label.as_str())).collect();
+    assert_eq!(judged, [("alone", "125/s"), ("alone", "250/s"), ("with plimsoll", "125/s"), ("with plimsoll", "250/s")]);
+    assert!(kept.is_slo_met() && !promised("errors<0.5%").is_slo_met());
+    // Nobody knows of a limit, so every rate was asked for.
+    assert!(!Report { limit: None, ..promised("errors<2%") }.is_slo_met());
+    let text = summary::text(&kept);
+    assert!(
+        text.contains("slo         alone at 125/s: errors<2% (0%) met\n") && text.contains("with plimsoll at 250/s: errors<2% (1.04%) met"),
+        "{text}"
+    );
 }
 
 #[test]
@@ -115,6 +133,66 @@ fn pages_and_pictures_hold_their_plots_and_nothing_from_outside() {
 fn the_knee_and_the_limit_are_marked() {
     let html = page::html(&found());
     assert!(html.contains("limit 250/s") && html.contains("class=\"mark knee\""));
+}
+
+#[test]
+fn when_nothing_worked_the_reason_comes_first() {
+    let failing = |status: u16, kind: Option<ErrorKind>| {
+        let mut recording = recording(&[(50.0, 0.0, 1.0)]);
+        let due = recording.total.due;
+        recording.total = Totals { due, ..Totals::default() };
+        recording.statuses = Vec::new();
+        match kind {
+            Some(kind) => recording.total.errors[kind] = due,
+            None => {
+                recording.total.answered_by_class[4] = due;
+                recording.statuses.push(StatusRecord { status, count: due, ..StatusRecord::default() });
+            }
+        }
+        summary::text(&Report::new("x", None, vec![Line::new("direct", vec![recording])]))
+    };
+    for (status, kind, told) in [
+        (404, None, "Every request failed: all 250 were answered with 404 Not Found. Is the path right?"),
+        (401, None, "Every request failed: all 250 were answered with 401 Unauthorized. Does it need to know who asks"),
+        (0, Some(ErrorKind::Refused), "Every request failed: all 250 ended as connection refused. Has the server stopped?"),
+        (
+            0,
+            Some(ErrorKind::Timeout),
+            "Every request failed: all 250 ended as timed out. Is the rate too high, or does the server need longer",
+        ),
+    ] {
+        let text = failing(status, kind);
+        let at = text.find(told).unwrap_or_else(|| panic!("{told} in {text}"));
+        assert!(at < text.find("requests ").unwrap(), "before any table: {text}");
+    }
+    assert!(!summary::text(&plain()).contains("Every request failed"));
+}
+
+#[test]
+fn answers_by_a_fallback_are_told_apart() {
+    let mut report = plain();
+    report.lines[0].recordings[0].total.fallbacks = 12;
+    assert!(summary::text(&report).contains("3,400  answered, of which 12 by a fallback"), "{}", summary::text(&report));
+    assert!(page::html(&report).contains("<td>12</td>"));
+}
+
+#[test]
+fn each_half_has_its_own_failures() {
+    let mut report = pair();
+    report.lines[1].recordings.iter_mut().for_each(|recording| recording.statuses.clear());
+    let text = summary::text(&report);
+    let (alone, with) = text.split_at(text.find("\nwith plimsoll\n").unwrap());
+    assert!(alone.contains("503 Service Unavailable") && !with.contains("503 Service Unavailable"), "{text}");
+}
+
+#[test]
+fn a_report_of_an_older_version_is_read() {
+    let mut old: serde_json::Value = serde_json::from_str(&plain().to_json()).unwrap();
+    let recording = &mut old["lines"][0]["recordings"][0];
+    recording.as_object_mut().unwrap().remove("statuses").unwrap();
+    recording["total"].as_object_mut().unwrap().remove("fallbacks").unwrap();
+    let read = Report::from_json(&old.to_string()).unwrap();
+    assert!(summary::text(&read).contains("3,400  answers\n"), "{}", summary::text(&read));
 }
 
 #[test]

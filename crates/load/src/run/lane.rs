@@ -191,11 +191,11 @@ pub(super) async fn ask(
         Line::Http1(connection) => {
             bytes.clear();
             request.render(values, jar.map(RefCell::borrow).as_deref(), bytes);
-            connection.exchange(bytes, request.method == http::Method::HEAD, &worker.scratch, jar).await
+            connection.exchange(bytes, request.method == http::Method::HEAD, &worker.scratch, jar, &worker.samples).await
         }
         Line::Http2(place) => {
             let (message, body) = request.message(values, jar.map(RefCell::borrow).as_deref()).map_err(unusable)?;
-            place.exchange(message, body, jar).await
+            place.exchange(message, body, jar, &worker.samples).await
         }
     }
 }

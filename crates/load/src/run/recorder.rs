@@ -8,6 +8,9 @@ use crate::histogram::Histogram;
 use crate::record::{EXAMPLES_MAX, ErrorKind, Example, Totals};
 use crate::send::{Answered, Failure};
 
+/// Three digits.
+const STATUSES: usize = 1000;
+
 /// A request that is due, or under way.
 #[derive(Clone, Copy, Debug)]
 pub(super) struct Job {
@@ -36,6 +39,8 @@ pub(super) struct Recorder {
     pub(super) seconds: Vec<Totals>,
     pub(super) stages: Vec<StageTally>,
     pub(super) requests: Vec<Totals>,
+    /// Answers by their status.
+    pub(super) statuses: Vec<u64>,
     pub(super) examples: Vec<Example>,
     /// How many examples there are of each kind.
     told: [usize; ErrorKind::ALL.len()],
@@ -66,6 +71,7 @@ impl Recorder {
             seconds: Vec::new(),
             stages: vec![StageTally::default(); stages],
             requests: vec![Totals::default(); requests],
+            statuses: vec![0; STATUSES],
             examples: Vec::new(),
             told: [0; ErrorKind::ALL.len()],
             counts: Counts::default(),
@@ -96,6 +102,11 @@ impl Recorder {
             self.tell(kind, failure);
         }
         let is_good = matches!(outcome, Outcome::Answered(answered) if (200..400).contains(&answered.status));
+        if let Outcome::Answered(answered) = outcome
+            && let Some(count) = self.statuses.get_mut(usize::from(answered.status))
+        {
+            *count += 1;
+        }
         self.counts.sent += u64::from(ended.sent.is_some());
         *(if is_good { &mut self.counts.good } else { &mut self.counts.failed }) += 1;
         let patience = self.timeout;
@@ -111,9 +122,10 @@ impl Recorder {
             totals.sent += u64::from(ended.sent.is_some());
             totals.resent += u64::from(ended.resent);
             match outcome {
-                Outcome::Answered(Answered { status, body_bytes }) => {
+                Outcome::Answered(Answered { status, body_bytes, is_fallback }) => {
                     totals.body_bytes += body_bytes;
                     totals.good += u64::from(is_good);
+                    totals.fallbacks += u64::from(is_fallback);
                     let class = usize::from(status / 100);
                     totals.answered_by_class[if class < totals.answered_by_class.len() { class } else { 0 }] += 1;
                     if let Some(service) = service.filter(|_| with_service) {

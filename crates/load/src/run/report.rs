@@ -9,7 +9,7 @@ use super::worker::{Glimpse, Notes};
 use super::{Progress, Recent};
 use crate::histogram::Histogram;
 use crate::plan::{Pace, Plan, Stage};
-use crate::record::{self, EXAMPLES_MAX, Example, Generator, PlanSummary, Recording, RequestRecord, StageRecord, Totals};
+use crate::record::{self, EXAMPLES_MAX, Example, Generator, PlanSummary, Recording, RequestRecord, StageRecord, StatusRecord, Totals};
 
 /// The last that was seen of each thread.
 #[derive(Default)]
@@ -108,6 +108,7 @@ fn empty(plan: &Plan, started: SystemTime, lasted: Duration, threads: usize) -> 
         seconds: vec![Totals::default(); lasted.as_secs_f64().ceil() as usize],
         stages: stages(&plan.pace, lasted),
         requests: requests.map(|request| RequestRecord { name: request.name.clone(), totals: Totals::default() }).collect(),
+        statuses: Vec::new(),
         generator: Generator { threads, ..Generator::default() },
         examples: Vec::new(),
     }
@@ -160,6 +161,12 @@ fn add(recording: &mut Recording, notes: Notes) {
     generator.queued += notes.queued;
     generator.connections_opened += notes.connections_opened;
     generator.connections_peak += notes.connections_peak;
+    let answered = (0..).zip(recorder.statuses).filter(|(_, count)| *count > 0);
+    record::status::merge(
+        &mut recording.statuses,
+        answered.map(|(status, count)| StatusRecord { status, count, ..StatusRecord::default() }),
+    );
+    record::status::merge(&mut recording.statuses, notes.samples.into_iter().map(StatusRecord::from));
     for example in recorder.examples {
         keep(&mut recording.examples, example);
     }

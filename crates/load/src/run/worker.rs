@@ -24,6 +24,7 @@ use crate::send::Failure;
 use crate::send::connect::{Connector, Spoken};
 use crate::send::http1::Scratch;
 use crate::send::http2;
+use crate::send::sample::{Sample, Samples};
 
 /// How often those who lost patience are looked for, at most.
 const PATIENCE_EVERY: Duration = Duration::from_millis(1);
@@ -57,6 +58,7 @@ pub(super) struct Worker {
     pub(super) http2: http2::Connections,
     pub(super) streams_max: usize,
     pub(super) scratch: Scratch,
+    pub(super) samples: Samples,
     pub(super) timeout: Duration,
     /// Lanes with a connection and nothing to do; the last to become idle is the first to work, so that few stay warm.
     pub(super) idle: RefCell<Vec<Rc<Lane>>>,
@@ -86,6 +88,7 @@ pub(super) struct Worker {
 /// What a thread leaves behind.
 pub(super) struct Notes {
     pub(super) recorder: Recorder,
+    pub(super) samples: Vec<Sample>,
     pub(super) cpu: Duration,
     /// When it was stopped, from the start, if it was.
     pub(super) stopped_after: Option<Duration>,
@@ -119,6 +122,7 @@ impl Worker {
             http2: http2::Connections::default(),
             streams_max: orders.streams_max,
             scratch: Scratch::new(),
+            samples: Samples::default(),
             timeout: orders.timeout,
             idle: RefCell::default(),
             recorder: RefCell::new(Recorder::new(Instant::now(), orders.timeout, orders.stages, 0)),
@@ -171,6 +175,7 @@ impl Worker {
     fn notes(&self, cpu: Duration, stopped_after: Option<Duration>) -> Notes {
         Notes {
             recorder: self.recorder.replace(Recorder::new(Instant::now(), self.timeout, 0, 0)),
+            samples: self.samples.take(),
             cpu,
             stopped_after,
             queued: self.queued.get(),

@@ -1,16 +1,20 @@
 //! Finds the end of an HTTP/1.1 answer, however its bytes come, and remembers its status. Pure.
 
+use crate::record::FALLBACK_HEADER;
 use crate::scenario::Jar;
 use crate::send::Answered;
 use crate::send::chunked::Chunked;
+use crate::send::sample::{Sample, Samples};
 
 const HEAD_BYTES_MAX: usize = 64 * 1024;
 const HEADERS_MAX: usize = 128;
+/// Of the longest end of a head, `\n\r\n`.
+const END_BYTES: usize = 3;
 /// Interim answers (1xx) before the real one.
 const INTERIM_MAX: usize = 16;
 
 #[derive(Debug)]
-pub(crate) struct Answer {
+pub(crate) struct Answer<'a> {
     state: State,
     /// The head as far as it came, when it comes in pieces.
     torn_head: Vec<u8>,
@@ -20,6 +24,10 @@ pub(crate) struct Answer {
     /// An answer to HEAD has no body, whatever it announces.
     to_head: bool,
     interim: usize,
+    is_fallback: bool,
+    samples: Option<&'a Samples>,
+    /// The body as far as it came, of an answer that is to be kept.
+    sample: Option<Sample>,
 }
 
 #[derive(Debug)]
@@ -31,9 +39,20 @@ enum State {
     Done,
 }
 
-impl Answer {
-    pub(crate) fn new(to_head: bool) -> Self {
-        Self { state: State::Head, torn_head: Vec::new(), status: 0, body_bytes: 0, keeps_alive: true, to_head, interim: 0 }
+impl<'a> Answer<'a> {
+    pub(crate) fn new(to_head: bool, samples: Option<&'a Samples>) -> Self {
+        Self {
+            state: State::Head,
+            torn_head: Vec::new(),
+            status: 0,
+            body_bytes: 0,
+            keeps_alive: true,
+            to_head,
+            interim: 0,
+            is_fallback: false,
+            samples,
+            sample: None,
+        }
     }
 
     /// True when nothing has come yet.
@@ -41,9 +60,15 @@ impl Answer {
         matches!(self.state, State::Head) && self.torn_head.is_empty() && self.interim == 0
     }
 
-    /// The answer, once it is whole.
-    pub(crate) fn done(&self) -> Option<Answered> {
-        matches!(self.state, State::Done).then_some(Answered { status: self.status, body_bytes: self.body_bytes })
+    /// The answer, once it is whole. What it said is kept then, if that is wanted.
+    pub(crate) fn done(&mut self) -> Option<Answered> {
+        if !matches!(self.state, State::Done) {
+            return None;
+        }
+        if let (Some(samples), Some(sample)) = (self.samples, self.sample.take()) {
+            samples.keep(sample);
+        }
+        Some(Answered { status: self.status, body_bytes: self.body_bytes, is_fallback: self.is_fallback })
     }
 
     /// Whether the connection may be used again after a whole answer.
@@ -60,13 +85,14 @@ impl Answer {
                     let now = (*left).min(bytes.len() as u64);
                     *left -= now;
                     self.body_bytes += now;
+                    note(&mut self.sample, &bytes[..now as usize]);
                     if *left == 0 {
                         self.state = State::Done;
                     }
                     now as usize
                 }
                 State::Chunked(chunked) => {
-                    let read = chunked.feed(bytes)?;
+                    let read = chunked.feed(bytes, |data| note(&mut self.sample, data))?;
                     self.body_bytes += read.body_bytes;
                     if read.is_end {
                         self.state = State::Done;
@@ -75,6 +101,7 @@ impl Answer {
                 }
                 State::UntilClose => {
                     self.body_bytes += bytes.len() as u64;
+                    note(&mut self.sample, bytes);
                     bytes.len()
                 }
                 // What nobody asked for makes the connection useless for a second request.
@@ -97,8 +124,13 @@ impl Answer {
     }
 
     fn feed_head(&mut self, bytes: &[u8], jar: Option<&mut Jar>) -> Result<usize, &'static str> {
-        // A head nearly always comes whole; only a torn one is put together.
         if self.torn_head.is_empty() {
+            // Some servers end a body with one line too many.
+            let blank = bytes.iter().take_while(|byte| b"\r\n".contains(byte)).count();
+            if blank > 0 {
+                return Ok(blank);
+            }
+            // A head nearly always comes whole; only a torn one is put together.
             if let Some(used) = self.parse_head(bytes, jar)? {
                 return Ok(used);
             }
@@ -106,11 +138,14 @@ impl Answer {
         } else {
             let before = self.torn_head.len();
             self.torn_head.extend_from_slice(bytes);
-            let head = std::mem::take(&mut self.torn_head);
-            if let Some(used) = self.parse_head(&head, jar)? {
-                return Ok(used - before);
+            // Read once it is whole: to begin anew with each piece would make the work grow with the square of the pieces.
+            if ends_head(&self.torn_head[before.saturating_sub(END_BYTES - 1)..]) {
+                let head = std::mem::take(&mut self.torn_head);
+                if let Some(used) = self.parse_head(&head, jar)? {
+                    return Ok(used - before);
+                }
+                self.torn_head = head;
             }
-            self.torn_head = head;
         }
         if self.torn_head.len() > HEAD_BYTES_MAX {
             return Err("the head of the answer is too long");
@@ -137,6 +172,11 @@ impl Answer {
         }
         self.status = status;
         let framing = Framing::read(response.headers, jar)?;
+        self.is_fallback = framing.is_fallback;
+        if self.samples.is_some_and(|samples| samples.want(status)) {
+            let content_type = response.headers.iter().find(|header| header.name.eq_ignore_ascii_case("content-type"));
+            self.sample = Some(Sample::new(status, content_type.map(|header| header.value)));
+        }
         self.keeps_alive = if response.version == Some(1) { !framing.says_close } else { framing.says_keep_alive };
         self.state = match framing {
             _ if self.to_head || [204, 304].contains(&status) => State::Done,
@@ -149,6 +189,11 @@ impl Answer {
     }
 }
 
+/// Whether a blank line is among these bytes; lines may end with or without a carriage return.
+fn ends_head(bytes: &[u8]) -> bool {
+    bytes.windows(2).any(|pair| pair == b"\n\n") || bytes.windows(END_BYTES).any(|end| end == b"\n\r\n")
+}
+
 /// What the headers say about the end of the answer and of the connection.
 #[derive(Default)]
 struct Framing {
@@ -158,6 +203,13 @@ struct Framing {
     is_chunked: bool,
     says_close: bool,
     says_keep_alive: bool,
+    is_fallback: bool,
+}
+
+fn note(sample: &mut Option<Sample>, body: &[u8]) {
+    if let Some(sample) = sample {
+        sample.add(body);
+    }
 }
 
 impl Framing {
@@ -190,6 +242,7 @@ impl Framing {
                     framing.is_encoded = true;
                     framing.is_chunked = last.trim_ascii().eq_ignore_ascii_case(b"chunked");
                 }
+                19 => framing.is_fallback |= header.name.eq_ignore_ascii_case(FALLBACK_HEADER),
                 _ => {}
             }
         }

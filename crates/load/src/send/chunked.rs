@@ -30,13 +30,15 @@ pub(crate) struct Read {
 }
 
 impl Chunked {
-    pub(crate) fn feed(&mut self, bytes: &[u8]) -> Result<Read, &'static str> {
+    /// Takes in what came, and hands on what of it is body.
+    pub(crate) fn feed(&mut self, bytes: &[u8], mut body: impl FnMut(&[u8])) -> Result<Read, &'static str> {
         let (mut at, mut body_bytes) = (0, 0);
         while at < bytes.len() {
             if self.state == State::Data {
                 let now = (self.size).min((bytes.len() - at) as u64);
                 self.size -= now;
                 body_bytes += now;
+                body(&bytes[at..at + now as usize]);
                 at += now as usize;
                 if self.size == 0 {
                     self.state = State::DataEnd;

@@ -50,10 +50,12 @@ impl Connector {
                 Err(failure) => last = failure,
             }
         }
+        let not_tls = last.not_tls().filter(|_| secure.is_some());
         let (target, reason) = (target.to_string(), last.to_string());
-        Err(match last.kind {
-            ErrorKind::Tls => Error::Tls { target, reason },
-            kind => Error::Unreachable { target, kind, reason },
+        Err(match (not_tls, last.kind) {
+            (Some(reason), _) => Error::NotTls { target, reason },
+            (None, ErrorKind::Tls) => Error::Tls { target, reason },
+            (None, kind) => Error::Unreachable { target, kind, reason },
         })
     }
 
@@ -95,11 +97,7 @@ async fn resolve(target: &Target) -> Result<Vec<Address>, Error> {
     match &target.place {
         Place::Unix(path) => Ok(vec![Address::Unix(path.clone())]),
         Place::Tcp { host, port } => {
-            let failed = |error: std::io::Error| Error::Unreachable {
-                target: target.to_string(),
-                kind: ErrorKind::Connect,
-                reason: error.to_string(),
-            };
+            let failed = |error: std::io::Error| Error::UnknownName { host: host.clone(), reason: error.to_string() };
             Ok(tokio::net::lookup_host((host.as_str(), *port)).await.map_err(failed)?.map(Address::Tcp).collect())
         }
     }

@@ -10,6 +10,7 @@ use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
 use crate::record::ErrorKind;
 use crate::scenario::Jar;
 use crate::send::answer::Answer;
+use crate::send::sample::Samples;
 use crate::send::stream::Stream;
 use crate::send::{Answered, Failure};
 
@@ -47,9 +48,10 @@ impl Http1 {
         to_head: bool,
         scratch: &Scratch,
         jar: Option<&RefCell<Jar>>,
+        samples: &Samples,
     ) -> Result<Answered, Failure> {
         self.is_open = false;
-        let mut answer = Answer::new(to_head);
+        let mut answer = Answer::new(to_head, Some(samples));
         let mut unsent = request;
         let result = poll_fn(|context| {
             // A server may answer, and close, before it has read all: what it said counts, not that the rest could not be sent.
@@ -98,7 +100,7 @@ impl Http1 {
     fn poll_receive(
         &mut self,
         context: &mut Context<'_>,
-        answer: &mut Answer,
+        answer: &mut Answer<'_>,
         scratch: &Scratch,
         jar: Option<&RefCell<Jar>>,
     ) -> Poll<Result<Answered, Failure>> {

@@ -7,14 +7,17 @@ use std::rc::Rc;
 use bytes::Bytes;
 use h2::client::SendRequest;
 
-use crate::record::ErrorKind;
+use crate::record::{ErrorKind, FALLBACK_HEADER};
 use crate::scenario::Jar;
 use crate::send::connect::{Connector, Spoken};
+use crate::send::sample::{Sample, Samples};
 use crate::send::{Answered, Failure};
 
 /// Large enough that the client's windows do not set the pace.
 const STREAM_WINDOW_BYTES: u32 = 1024 * 1024;
 const CONNECTION_WINDOW_BYTES: u32 = 16 * 1024 * 1024;
+
+const FALLBACK: http::HeaderName = http::HeaderName::from_static(FALLBACK_HEADER);
 
 /// The connections of one thread.
 #[derive(Default)]
@@ -97,6 +100,7 @@ impl Place {
         message: http::Request<()>,
         body: Vec<u8>,
         jar: Option<&RefCell<Jar>>,
+        samples: &Samples,
     ) -> Result<Answered, Failure> {
         let mut sender = self.0.sender.clone();
         poll_fn(|context| sender.poll_ready(context)).await.map_err(|error| Failure::http2(error).before_answer())?;
@@ -110,13 +114,23 @@ impl Place {
                 jar.borrow_mut().store(field.as_bytes());
             }
         }
+        let status = head.status.as_u16();
+        let is_fallback = head.headers.contains_key(&FALLBACK);
+        let content_type = || head.headers.get(http::header::CONTENT_TYPE).map(http::HeaderValue::as_bytes);
+        let mut sample = samples.want(status).then(|| Sample::new(status, content_type()));
         let mut body_bytes = 0;
         while let Some(data) = body.data().await {
             let data = data.map_err(|error| Failure { before_answer: false, ..Failure::http2(error) })?;
             body_bytes += data.len() as u64;
+            if let Some(sample) = &mut sample {
+                sample.add(&data);
+            }
             body.flow_control().release_capacity(data.len()).map_err(Failure::http2)?;
         }
-        Ok(Answered { status: head.status.as_u16(), body_bytes })
+        if let Some(sample) = sample {
+            samples.keep(sample);
+        }
+        Ok(Answered { status, body_bytes, is_fallback })
     }
 }
 

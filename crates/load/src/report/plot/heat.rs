@@ -6,6 +6,7 @@ use std::fmt::Write;
 
 use super::super::format::{escaped, latency, time};
 use super::scale::{Kind, Scale};
+use super::{BOTTOM, LEFT};
 use crate::histogram::Histogram;
 
 /// More columns than this would be thinner than anybody can see.
@@ -22,13 +23,17 @@ pub struct Column<'a> {
     pub latency: &'a Histogram,
 }
 
+/// Holds all latencies of these columns, so that several maps can have one axis.
+pub fn scale<'a>(columns: impl Iterator<Item = &'a Column<'a>>) -> Scale {
+    Scale::log(columns.flat_map(|column| column.latency.buckets().map(|(value, _)| value.as_secs_f64().max(1e-6))))
+}
+
 /// The heat map as an `<svg>` element; none without answers.
-pub fn svg(id: &str, columns: &[Column<'_>], width: f64, height: f64) -> Option<String> {
-    let all = || columns.iter().flat_map(|column| column.latency.buckets().map(|(value, _)| value.as_secs_f64().max(1e-6)));
-    all().next()?;
+pub fn svg(id: &str, columns: &[Column<'_>], y: Scale, width: f64, height: f64) -> Option<String> {
+    columns.iter().find(|column| !column.latency.is_empty())?;
     let end = columns.iter().map(|column| column.from + column.seconds).fold(0.0, f64::max);
-    let (left, right, top, bottom) = (62.0, width - 20.0, 10.0, height - 46.0);
-    let y = Scale::log(all()).over(bottom, top);
+    let (left, right, top, bottom) = (LEFT, width - 20.0, 10.0, height - BOTTOM);
+    let y = y.over(bottom, top);
     let x = Scale { kind: Kind::Linear, from: 0.0, to: end, begin: left, end: right };
     let mut svg = format!(
         "<svg class=\"plot\" id=\"{id}\" xmlns=\"http://www.w3.org/2000/svg\" viewBox=\"0 0 {width} {height}\" role=\"img\" aria-labelledby=\"{id}-title {id}-text\">\n\
@@ -100,8 +105,13 @@ fn axes(svg: &mut String, x: &Scale, y: &Scale) {
     let middle = f64::midpoint(x.begin, x.end);
     let _ = write!(
         svg,
-        "<text class=\"axis\" x=\"{middle:.1}\" y=\"{:.1}\" text-anchor=\"middle\">time since the start</text></g>",
+        "<text class=\"axis\" x=\"{middle:.1}\" y=\"{:.1}\" text-anchor=\"middle\">time since the start (darker: more requests)</text>",
         y.begin + 38.0
+    );
+    let _ = write!(
+        svg,
+        "<text class=\"axis\" transform=\"translate(13 {:.1}) rotate(-90)\" text-anchor=\"middle\">latency of all answers</text></g>",
+        f64::midpoint(y.begin, y.end)
     );
 }
 
@@ -119,9 +129,9 @@ mod tests {
         }
         slow.record(Duration::from_secs(1));
         let columns = [(0.0, &quick), (1.0, &slow)].map(|(from, latency)| Column { from, seconds: 1.0, latency });
-        let svg = svg("heat", &columns, 800.0, 300.0).unwrap();
+        let svg = svg("heat", &columns, scale(columns.iter()), 800.0, 300.0).unwrap();
         let filled = svg.split("<path class=\"heat\"").skip(1).filter(|path| !path.contains("d=\"\"")).count();
         assert_eq!(filled, 2, "one faint and one full shade: {svg}");
-        assert!(super::svg("heat", &[], 800.0, 300.0).is_none());
+        assert!(super::svg("heat", &[], scale([].iter()), 800.0, 300.0).is_none());
     }
 }

@@ -1,5 +1,8 @@
 //! From values to places on the paper, and the round numbers that are written beside them.
 
+/// Fewer do not tell what lies between them.
+const TICKS_MIN: usize = 3;
+
 /// How values spread over an axis.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Kind {
@@ -65,7 +68,7 @@ impl Scale {
         (first..=last.min(first + 50)).map(|index| index as f64 * step).collect()
     }
 
-    /// 1, 2 and 5 of each power of ten if there is room, else only 1.
+    /// As many round parts of each power of ten as there is room for; of a range too narrow for those, evenly spaced numbers.
     fn log_ticks(&self, count: usize) -> Vec<f64> {
         let decades = (self.from.log10().floor() as i32)..=(self.to.log10().ceil() as i32);
         let inside = |tick: &f64| (self.from * 0.999..=self.to * 1.001).contains(tick);
@@ -73,9 +76,10 @@ impl Scale {
             let of_decade = |decade: i32| factors.iter().map(move |factor| factor * 10_f64.powi(decade));
             decades.clone().flat_map(of_decade).filter(inside).collect::<Vec<_>>()
         };
-        let fine = all(&[1.0, 2.0, 5.0]);
-        let coarse = all(&[1.0]);
-        if fine.len() <= count + 2 || coarse.len() < 2 { fine } else { coarse }
+        let finest =
+            [&[1.0, 1.5, 2.0, 3.0, 5.0, 7.0][..], &[1.0, 2.0, 5.0], &[1.0]].map(all).into_iter().find(|ticks| ticks.len() <= count + 2);
+        let ticks = finest.unwrap_or_else(|| all(&[1.0]));
+        if ticks.len() < TICKS_MIN { self.linear_ticks(count) } else { ticks }
     }
 }
 
@@ -97,6 +101,7 @@ mod tests {
         close(&linear(0.9).ticks(4), &[0.0, 0.25, 0.5, 0.75]);
         let log = |from, to| Scale { kind: Kind::Log, from, to, begin: 0.0, end: 1.0 };
         close(&log(90.0, 2_100.0).ticks(6), &[100.0, 200.0, 500.0, 1_000.0, 2_000.0]);
+        close(&log(24.0, 43.0).ticks(5), &[25.0, 30.0, 35.0, 40.0]);
         close(&log(0.001, 20.0).ticks(6), &[0.001, 0.01, 0.1, 1.0, 10.0]);
     }
 
