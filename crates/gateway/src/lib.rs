@@ -53,4 +53,4 @@ pub use endpoint::{Address, Endpoint};
 pub use fallback::Fallback;
 pub use gateway::{Error, Gateway, Source};
 pub use pipeline::ORDER;
-pub use probe::OnHealth;
+pub use probe::{OnHealth, Why};

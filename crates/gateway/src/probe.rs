@@ -1,11 +1,12 @@
 //! Active probes: is the instance ready? The only place that asks; rollouts, the balancer and the status page all read this answer.
 
+use std::fmt;
 use std::future::poll_fn;
 use std::sync::Arc;
 use std::time::Duration;
 
 use bytes::BytesMut;
-use http::Method;
+use http::{Method, StatusCode};
 use tokio::task::JoinSet;
 use tokio::time::{sleep, timeout};
 
@@ -18,11 +19,30 @@ use crate::upstream::{Health, Member, Upstream};
 
 /// A fresh instance is asked this often until it is ready: it should not wait for its first request.
 const STARTING_INTERVAL: Duration = Duration::from_millis(25);
+/// One that has refused so often, two seconds long, is asked at the common pace: it may log every request.
+const REFUSALS_MAX: u32 = 80;
 const RESPONSE_HEAD_BYTES_MAX: usize = 64 * 1024;
 const RESPONSE_BODY_BYTES_MAX: usize = 1024 * 1024;
 
-/// Told of every change, from the task that probes.
-pub type OnHealth = Arc<dyn Fn(&Endpoint, bool) + Send + Sync>;
+/// Told of every change, from the task that probes; and, before an instance is ready for the first time, of each other status it answers with.
+pub type OnHealth = Arc<dyn Fn(&Endpoint, Result<(), Why>) + Send + Sync>;
+
+/// Why an instance is not ready.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Why {
+    /// It answers the probe, but not with 2xx.
+    Status(StatusCode),
+    Other(&'static str),
+}
+
+impl fmt::Display for Why {
+    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Status(status) => write!(formatter, "it answers {}", status.as_u16()),
+            Self::Other(why) => formatter.write_str(why),
+        }
+    }
+}
 
 /// Probes each member of an upstream, each at its own pace, for as long as it is one.
 pub(crate) async fn run(upstream: Arc<Upstream>, mut endpoints: tokio::sync::watch::Receiver<Vec<Endpoint>>, on_health: OnHealth) {
@@ -49,7 +69,7 @@ pub(crate) async fn run(upstream: Arc<Upstream>, mut endpoints: tokio::sync::wat
 
 async fn probe(upstream: Arc<Upstream>, member: Arc<Member>, on_health: OnHealth) {
     let config = &upstream.config.probe;
-    let (mut passed, mut failed, mut why) = (0_u32, 0_u32, "");
+    let (mut passed, mut failed, mut refused, mut why) = (0_u32, 0_u32, 0_u32, Why::Other(""));
     while upstream.has_member(member.slot) {
         if member.is_draining() {
             sleep(config.interval).await;
@@ -60,6 +80,12 @@ async fn probe(upstream: Arc<Upstream>, member: Arc<Member>, on_health: OnHealth
             Err(NotReady::Unknown) => {}
             Err(NotReady::Because(reason)) => {
                 (passed, failed) = (0, failed.saturating_add(1));
+                if matches!(reason, Why::Status(_)) && member.health() == Health::Unknown {
+                    refused = refused.saturating_add(1);
+                    if reason != why {
+                        on_health(&member.endpoint, Err(reason));
+                    }
+                }
                 why = reason;
             }
         }
@@ -75,36 +101,36 @@ async fn probe(upstream: Arc<Upstream>, member: Arc<Member>, on_health: OnHealth
         if after != before {
             tell(&member.endpoint, before, after, why);
             upstream.refresh();
-            on_health(&member.endpoint, after == Health::Up);
+            on_health(&member.endpoint, if after == Health::Up { Ok(()) } else { Err(why) });
         }
-        let wait = if after == Health::Unknown { STARTING_INTERVAL } else { config.interval };
+        let wait = if after == Health::Unknown && refused < REFUSALS_MAX { STARTING_INTERVAL } else { config.interval };
         // Up to a tenth of jitter, so that many gateways do not ask in step.
         sleep(wait.mul_f64(fastrand::f64().mul_add(0.1, 0.95))).await;
     }
 }
 
-fn tell(endpoint: &Endpoint, before: Health, after: Health, why: &str) {
+fn tell(endpoint: &Endpoint, before: Health, after: Health, why: Why) {
     match after {
-        Health::Down => tracing::warn!(instance.id = &*endpoint.id, why, "instance unhealthy: it gets no more traffic"),
+        Health::Down => tracing::warn!(instance.id = &*endpoint.id, %why, "instance unhealthy: it gets no more traffic"),
         Health::Up if before == Health::Down => tracing::info!(instance.id = &*endpoint.id, "instance healthy again"),
         _ => {}
     }
 }
 
 enum NotReady {
-    Because(&'static str),
+    Because(Why),
     /// It could not be asked for want of something on our side: the last answer stands.
     Unknown,
 }
 
 impl From<&'static str> for NotReady {
     fn from(reason: &'static str) -> Self {
-        Self::Because(reason)
+        Self::Because(Why::Other(reason))
     }
 }
 
 async fn ask(member: &Member, config: &Probe) -> Result<(), NotReady> {
-    timeout(config.timeout, ask_once(member, config)).await.unwrap_or(Err(NotReady::Because("no answer in time")))
+    timeout(config.timeout, ask_once(member, config)).await.unwrap_or(Err(NotReady::from("no answer in time")))
 }
 
 async fn ask_once(member: &Member, config: &Probe) -> Result<(), NotReady> {
@@ -125,5 +151,5 @@ async fn ask_once(member: &Member, config: &Probe) -> Result<(), NotReady> {
             bytes_left = bytes_left.checked_sub(data.len()).ok_or("its answer does not end")?;
         }
     }
-    if head.status.is_success() { Ok(()) } else { Err("the status is not 2xx".into()) }
+    if head.status.is_success() { Ok(()) } else { Err(NotReady::Because(Why::Status(head.status))) }
 }

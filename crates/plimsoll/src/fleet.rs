@@ -6,6 +6,7 @@
 //!     └───────────── readiness ◄── probes ───┘          both ──snapshot──► operator's pages
 //! ```
 
+mod diagnosis;
 mod news;
 pub mod picture;
 
@@ -26,6 +27,7 @@ use crate::open_files;
 use crate::operator::Operator;
 use crate::report::Failure;
 use crate::signals::Signals;
+use diagnosis::Diagnosis;
 pub use news::say;
 use news::{News, Reporter};
 
@@ -64,18 +66,20 @@ async fn start_and_stop(plan: Plan, spec: Spec, settings: &Settings, data_dir: &
     let supervisor: Arc<OnceLock<Supervisor>> = Arc::default();
     let (publish, endpoints) = watch::channel(Vec::new());
     let source = Source { config: edge::fleet(settings, &plan.name), endpoints };
-    let gateway = edge::start(settings, vec![source], edge::fleet_routes(settings)?, &readiness(&supervisor))?;
+    let diagnosis = Arc::new(Diagnosis::default());
+    let gateway = edge::start(settings, vec![source], edge::fleet_routes(settings)?, &readiness(&supervisor, &diagnosis))?;
     let (running, events) = Supervisor::start(spec).await.map_err(hinted)?;
     let instances = running.instances();
     let _ = supervisor.set(running);
     let joined = tokio::spawn(join(instances.clone(), publish));
     let gateway = Arc::new(gateway);
     let urls = picture::Urls { public: banner::url(gateway.address()), admin: banner::url(operator_address) };
-    let serving = operator.serve(picture::source(Arc::clone(&gateway), instances, urls));
+    let serving = operator.serve(picture::source(Arc::clone(&gateway), instances.clone(), urls));
     let mut reporter = Reporter::start(events)?;
 
     let came_up = tokio::select! {
         news = reporter.first_start(&names) => Some(news),
+        () = diagnosis.watch(&instances, &settings.gateway.health.path) => None,
         () = signals.next() => None,
     };
     let outcome = match came_up {
@@ -93,7 +97,7 @@ async fn start_and_stop(plan: Plan, spec: Spec, settings: &Settings, data_dir: &
             signals.next().await;
             Ok(())
         }
-        Some(News::Failed(failure)) => Err(failure),
+        Some(News::Failed(failure)) => Err(failure.hint_if(diagnosis.said())),
         None => Ok(()),
     };
     if outcome.is_ok() {
@@ -121,11 +125,14 @@ async fn stop(gateway: Arc<Gateway>, supervisor: &OnceLock<Supervisor>, at_once:
 }
 
 /// Hands the probes' results back to the supervisor.
-fn readiness(supervisor: &Arc<OnceLock<Supervisor>>) -> OnHealth {
-    let supervisor = Arc::clone(supervisor);
-    Arc::new(move |endpoint: &Endpoint, ready| {
+fn readiness(supervisor: &Arc<OnceLock<Supervisor>>, diagnosis: &Arc<Diagnosis>) -> OnHealth {
+    let (supervisor, diagnosis) = (Arc::clone(supervisor), Arc::clone(diagnosis));
+    Arc::new(move |endpoint: &Endpoint, verdict| {
         if let Some(supervisor) = supervisor.get() {
-            supervisor.report_ready(&endpoint.id, endpoint.generation, ready);
+            supervisor.report_ready(&endpoint.id, endpoint.generation, verdict.is_ok());
+        }
+        if let Err(why) = verdict {
+            diagnosis.note(&endpoint.id, endpoint.generation, why);
         }
     })
 }

@@ -18,6 +18,7 @@ use crate::hint;
 use crate::instance::{Address, Instance};
 use crate::launch::Launcher;
 use crate::plan::{self, Action, Limits, Want};
+use crate::process::listening;
 use crate::slot::{Phase, Restart, Slot, StopCause};
 use crate::spec::Spec;
 
@@ -136,10 +137,12 @@ impl Fleet {
         match action {
             Action::Start => self.start_process(slot).await,
             Action::Terminate { cause, kill_at } => {
+                // Asked while it still listens.
+                let never_ready = (cause == StopCause::NeverReady).then(|| self.why_never_ready(slot));
                 self.seats[slot].signal(Signal::TERM);
                 self.slots[slot].stopping(cause, kill_at);
-                if cause == StopCause::NeverReady {
-                    self.tell_never_ready(slot);
+                if let Some(hint) = never_ready {
+                    self.tell_never_ready(slot, hint);
                 }
             }
             Action::Kill => {
@@ -203,11 +206,16 @@ impl Fleet {
         self.tell_start_failed(slot, status, last_lines, hint);
     }
 
-    fn tell_never_ready(&mut self, slot: usize) {
+    fn why_never_ready(&self, slot: usize) -> String {
+        let seat = &self.seats[slot];
+        let listens = seat.instance(&self.slots[slot]).pid.map(listening::addresses).unwrap_or_default();
+        hint::never_ready(&seat.address, &listens, &seat.last_lines.get())
+    }
+
+    fn tell_never_ready(&mut self, slot: usize, hint: String) {
         let seat = &self.seats[slot];
         let after = self.limits.startup_timeout;
         let last_lines = seat.last_lines.get();
-        let hint = hint::never_ready(&seat.address, &last_lines);
         let instance = seat.id.clone();
         self.publisher.tell(Event::NeverReady { instance, after, last_lines: last_lines.clone(), hint: hint.clone() });
         self.tell_start_failed(slot, format!("not ready after {after:?}"), last_lines, Some(hint));

@@ -6,6 +6,9 @@ use std::path::PathBuf;
 
 use tokio::time::Instant;
 
+use crate::hint;
+use crate::process::listening;
+
 /// Where an instance listens.
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
 pub enum Address {
@@ -37,6 +40,13 @@ pub struct Instance {
     pub restarts_total: u64,
     /// When the process was started; absent without one.
     pub started_at: Option<Instant>,
+}
+
+impl Instance {
+    /// What to change in a process that listens, but not where it can be reached. This asks the kernel, which takes a few milliseconds.
+    pub fn listens_elsewhere(&self) -> Option<String> {
+        hint::listens_elsewhere(&self.address, &listening::addresses(self.pid?))
+    }
 }
 
 /// Where an instance is in its life.

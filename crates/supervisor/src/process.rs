@@ -9,6 +9,7 @@
 //! sight, so this is std's.
 
 mod group;
+pub(crate) mod listening;
 
 use std::io::{self, Write};
 use std::os::unix::process::CommandExt;

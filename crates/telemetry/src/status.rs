@@ -20,6 +20,8 @@ pub struct Status {
     pub public_url: String,
     pub admin_url: String,
     pub draining: bool,
+    /// How long the recent stretch is that rates, shares and percentiles cover.
+    pub window_ms: u64,
     pub edge: EdgeStatus,
     pub load_lines: Vec<LoadLineStatus>,
     pub instances: Vec<InstanceStatus>,
@@ -162,6 +164,7 @@ impl Status {
             public_url: later.public_url.clone(),
             admin_url: later.admin_url.clone(),
             draining: later.draining,
+            window_ms: elapsed.as_millis() as u64,
             edge: EdgeStatus::between(&earlier.edge, &later.edge, elapsed),
             load_lines: later.load_lines.iter().map(|line| LoadLineStatus::between(earlier, line, elapsed)).collect(),
             instances: instances.collect(),

@@ -108,9 +108,9 @@ impl Edge {
         let (publish, endpoints) = watch::channel(endpoints);
         let news = Arc::new(Mutex::default());
         let told = Arc::clone(&news);
-        let on_health: OnHealth = Arc::new(move |endpoint, up| {
+        let on_health: OnHealth = Arc::new(move |endpoint, verdict| {
             let told: &Mutex<Vec<(String, bool)>> = &told;
-            told.lock().unwrap().push((endpoint.id.to_string(), up));
+            told.lock().unwrap().push((endpoint.id.to_string(), verdict.is_ok()));
         });
         let others = plan.others.into_iter().map(|(config, endpoints)| Source { config, endpoints: watch::channel(endpoints).1 });
         let sources = std::iter::once(Source { config: plan.upstream, endpoints }).chain(others).collect();

@@ -104,6 +104,7 @@ fn table(status: &Status) -> String {
             instance.error_rate * 100.0
         );
     }
+    let _ = writeln!(text, "\nrates, percentiles and shares: the last {}; restarts and retries: since the start", age(status.window_ms));
     text
 }
 

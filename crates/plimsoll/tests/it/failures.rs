@@ -5,6 +5,7 @@ use std::time::Instant;
 
 use plimsoll_testbed::port;
 use plimsoll_testbed::process::find;
+use rustix::process::Signal;
 
 use crate::fleet::{Fleet, Launch, PATIENCE, Refused};
 
@@ -86,10 +87,38 @@ fn a_server_that_listens_elsewhere_is_told_about_port() {
     let [public, operators] = [port::free(), port::free()];
     let launch = Launch::run(&["sh", "-c", &script]).word("--instances").word("1").port(public).admin_port(operators);
     let refused = launch.variable("PLIMSOLL__FLEET__STARTUP_TIMEOUT", "2s").refused();
-    check(&refused, 1, &["api-1", "not ready", "starting the engine", &format!("listens on port {elsewhere}"), "$PORT"]);
+    check(&refused, 1, &["api-1", "not ready", "starting the engine", &format!("it listens on 127.0.0.1:{elsewhere}, but"), "$PORT"]);
     for port in [elsewhere, public, operators] {
         assert!(TcpListener::bind((Ipv4Addr::LOCALHOST, port)).is_ok(), "{port} is free again");
     }
+}
+
+/// Long before the startup timeout of a minute, once for all instances.
+#[track_caller]
+fn says_early(launch: Launch, part: &str) {
+    let fleet = launch.begun(&format!("instance is not ready yet: {part}"));
+    fleet.signal(Signal::INT);
+    let log = fleet.log();
+    fleet.ended();
+    assert_eq!(log.matches("not ready yet").count(), 1, "{log}");
+}
+
+#[test]
+fn a_ready_path_that_is_not_there_is_named_early() {
+    let server = sh("exec python3 -u -m http.server -b 127.0.0.1 $PORT").word("--ready-path").word("/healthz");
+    says_early(server, "it answers 404 to the probe, GET /healthz: name a path that answers 2xx with --ready-path");
+    let server = sh("exec python3 -u -m http.server -b 127.0.0.1 $PORT").word("--ready-path").word("/healthz");
+    let refused = server.variable("PLIMSOLL__FLEET__STARTUP_TIMEOUT", "5s").refused();
+    check(&refused, 1, &["\n\nhint: it answers 404 to the probe, GET /healthz"]);
+    let probes = refused.text.matches("\"GET /healthz").count();
+    assert!(probes < 2 * 100, "asked for five seconds, and {probes} times in the server's log");
+}
+
+#[test]
+fn a_server_that_listens_elsewhere_is_told_early_whatever_it_prints() {
+    let elsewhere = port::free();
+    let script = format!("test $PLIMSOLL_INSTANCE = api-1 || exec sleep 300; exec python3 -m http.server -b 127.0.0.1 {elsewhere} >&-");
+    says_early(sh(&script), &format!("it listens on 127.0.0.1:{elsewhere}, but it must listen on 127.0.0.1:$PORT"));
 }
 
 #[test]

@@ -31,6 +31,10 @@ fn status_finds_the_fleet_through_its_data_directory() {
         let table = text(&output.stdout);
         assert_eq!((output.status.code(), text(&output.stderr).as_str()), (Some(0), ""), "{table}");
         assert!(table.contains(&format!("http://localhost:{}", fleet.port())) && table.contains("requests/s"), "{table}");
+        assert!(
+            table.contains("\nrates, percentiles and shares: the last ") && table.contains(" s; restarts and retries: since"),
+            "{table}"
+        );
         for (instance, pid) in fleet.pids() {
             let row = table.lines().find(|line| line.starts_with(&instance)).unwrap_or_else(|| panic!("{table}"));
             let words: Vec<_> = row.split_whitespace().collect();

@@ -1,7 +1,9 @@
-//! Whether anybody is alive in a process group.
+//! Who is alive in a process group.
 //!
 //! The kernel answers for zombies as for the living, and an orphan stays a zombie until the system's first process reaps it: at once under
 //! an init, seconds later or never in some containers. Nobody should wait for that, so the state is read from `/proc`.
+
+use std::path::Path;
 
 use rustix::io::Errno;
 use rustix::process::{Pid, test_kill_process_group};
@@ -11,10 +13,16 @@ pub(super) fn has_living_member(group: Pid) -> bool {
         return false;
     }
     // Without `/proc` a zombie counts as alive: too careful, never too early.
-    std::fs::read_dir("/proc").map_or(true, |entries| {
-        let pids = entries.filter_map(|entry| entry.ok()?.file_name().to_str()?.parse::<u32>().ok());
-        pids.filter_map(|pid| std::fs::read_to_string(format!("/proc/{pid}/stat")).ok())
-            .any(|stat| living_in(&stat) == Some(group.as_raw_nonzero().get()))
+    !Path::new("/proc/self").exists() || living_members(group).next().is_some()
+}
+
+/// Nobody, without `/proc`.
+pub(super) fn living_members(group: Pid) -> impl Iterator<Item = u32> {
+    let entries = std::fs::read_dir("/proc").into_iter().flatten();
+    let pids = entries.filter_map(|entry| entry.ok()?.file_name().to_str()?.parse::<u32>().ok());
+    pids.filter(move |pid| {
+        let stat = std::fs::read_to_string(format!("/proc/{pid}/stat"));
+        stat.is_ok_and(|stat| living_in(&stat) == Some(group.as_raw_nonzero().get()))
     })
 }
 
