@@ -1,7 +1,8 @@
 //! A deterministic simulator around the real gate: clients, an application, and a clock that jumps from event to event.
 //!
 //! `app` models what is protected, `load` who asks, `record` what came of it, `baselines` other limiters,
-//! `orders` other orders of the queue. `claims` are the promises of `docs/admission.md` as tests; `table` prints its figures.
+//! `orders` other orders of the queue, `seeds` what chance does. `claims` are the promises of `docs/admission.md` as tests; `table` prints
+//! its figures.
 
 mod app;
 mod baselines;
@@ -9,6 +10,7 @@ mod claims;
 mod load;
 mod orders;
 mod record;
+mod seeds;
 mod table;
 
 use std::cmp::Reverse;

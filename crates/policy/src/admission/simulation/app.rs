@@ -58,6 +58,10 @@ pub(super) struct App {
     degrades: Option<(usize, f64)>,
     /// From when to when nothing moves.
     stall: Option<(u64, u64)>,
+    /// Until when it is warming up, and how many times slower it is at first.
+    warm_up: Option<(u64, f64)>,
+    /// The routes are instances, and a request goes to the less busy of two.
+    balanced: bool,
     /// At which times the first station has how many servers.
     capacity: Vec<(u64, usize)>,
 }
@@ -65,7 +69,18 @@ pub(super) struct App {
 impl App {
     pub(super) fn new(stations: &[usize], routes: Vec<Route>) -> Self {
         let stations = stations.iter().map(|&servers| Station { servers, busy: 0, queue: VecDeque::new() }).collect();
-        Self { stations, routes, jobs: Vec::new(), started: Vec::new(), inside: 0, degrades: None, stall: None, capacity: Vec::new() }
+        Self {
+            stations,
+            routes,
+            jobs: Vec::new(),
+            started: Vec::new(),
+            inside: 0,
+            degrades: None,
+            stall: None,
+            warm_up: None,
+            balanced: false,
+            capacity: Vec::new(),
+        }
     }
 
     /// So many servers, one visit.
@@ -82,6 +97,23 @@ impl App {
     /// A quick route and a slow one, on eight servers: 367/s with one slow request in ten.
     pub(super) fn mixed() -> Self {
         Self::new(&[8], vec![vec![(0, Service::Exponential(0.002))], vec![(0, Service::Exponential(0.2))]])
+    }
+
+    /// A request makes forty queries in turn on a pool of five connections, with a little Python before each: 62.5/s.
+    pub(super) fn feed() -> Self {
+        let round = [(0, Service::Exponential(0.000_3)), (1, Service::Exponential(0.002))];
+        Self::new(&[1, 5], vec![round.into_iter().cycle().take(80).collect()])
+    }
+
+    /// Four instances of two servers, 20 ms each; the last is twenty times slower: 305/s.
+    pub(super) fn one_degraded_of_four() -> Self {
+        let routes = (0..4).map(|instance| vec![(instance, Service::Exponential(if instance == 3 { 0.4 } else { 0.02 }))]);
+        Self { balanced: true, ..Self::new(&[2; 4], routes.collect()) }
+    }
+
+    pub(super) fn warming_up(mut self, until_ns: u64, times_slower: f64) -> Self {
+        self.warm_up = Some((until_ns, times_slower));
+        self
     }
 
     pub(super) fn degrading(mut self, beyond: usize, share: f64) -> Self {
@@ -106,6 +138,11 @@ impl App {
 
     pub(super) fn begin(&mut self, request: usize, now_ns: u64, rng: &mut Rng) {
         self.inside += 1;
+        if self.balanced {
+            let load = |instance: &usize| self.stations[*instance].busy + self.stations[*instance].queue.len();
+            let two = [rng.usize(..self.stations.len()), rng.usize(..self.stations.len())];
+            self.jobs[request].route = two.into_iter().min_by_key(load).expect("two are not none");
+        }
         self.go_on(request, now_ns, rng);
     }
 
@@ -166,7 +203,11 @@ impl App {
         job.started_ns = now_ns;
         job.postponed = false;
         let slowness = self.degrades.map_or(1.0, |(beyond, share)| 1.0 + share * self.inside.saturating_sub(beyond) as f64);
-        let lasts_ns = (service.draw(rng) * slowness * SECOND as f64) as u64;
+        let cold = self.warm_up.filter(|(until_ns, _)| now_ns < *until_ns).map_or(1.0, |(until_ns, times)| {
+            let done = now_ns as f64 / until_ns as f64;
+            times + (1.0 - times) * done
+        });
+        let lasts_ns = (service.draw(rng) * slowness * cold * SECOND as f64) as u64;
         self.started.push((now_ns + lasts_ns.max(1), request));
     }
 }

@@ -93,15 +93,19 @@ impl Selection<'_> {
     pub(super) fn latency_ms(&self, quantile: f64) -> f64 {
         let mut latencies: Vec<f64> =
             self.0.iter().filter(|record| record.fate == Fate::Served).map(|record| record.latency_s() * 1e3).collect();
-        latencies.sort_by(f64::total_cmp);
-        latencies.get(((latencies.len() as f64 * quantile) as usize).min(latencies.len().saturating_sub(1))).copied().unwrap_or(f64::NAN)
+        sorted_quantile(&mut latencies, quantile)
     }
 
     /// A quantile of how long those that were refused waited for it, in milliseconds.
     pub(super) fn refusal_ms(&self, quantile: f64) -> f64 {
         let mut waits: Vec<f64> =
             self.0.iter().filter(|record| matches!(record.fate, Fate::Refused(_))).map(|record| record.latency_s() * 1e3).collect();
-        waits.sort_by(f64::total_cmp);
-        waits.get(((waits.len() as f64 * quantile) as usize).min(waits.len().saturating_sub(1))).copied().unwrap_or(f64::NAN)
+        sorted_quantile(&mut waits, quantile)
     }
+}
+
+/// Not a number where there are none.
+pub(super) fn sorted_quantile(values: &mut [f64], quantile: f64) -> f64 {
+    values.sort_by(f64::total_cmp);
+    values.get(((values.len() as f64 * quantile) as usize).min(values.len().saturating_sub(1))).copied().unwrap_or(f64::NAN)
 }
