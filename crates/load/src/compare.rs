@@ -71,9 +71,24 @@ pub enum Outcome {
     Unknown,
 }
 
+/// Loads that are named as not compared, at most.
+const NAMED_MAX: usize = 6;
+
 impl Comparison {
     pub fn is_worse(&self) -> bool {
         self.rows.iter().any(|row| row.outcome == Outcome::Worse)
+    }
+
+    /// Why there is no verdict on any figure, if there is none: "not worse" would then mean "not looked at".
+    pub fn nothing_compared(&self) -> Option<String> {
+        if self.rows.is_empty() {
+            let more = self.unmatched.len().saturating_sub(NAMED_MAX);
+            let named = self.unmatched[..self.unmatched.len() - more].join(", ");
+            let more = if more > 0 { format!(" and {more} more") } else { String::new() };
+            return Some(format!("the two have no load in common ({named}{more})"));
+        }
+        let is_unknown = self.rows.iter().all(|row| row.outcome == Outcome::Unknown);
+        is_unknown.then(|| "too short to tell: each stage needs at least five seconds in both runs".to_owned())
     }
 }
 

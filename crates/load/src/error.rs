@@ -22,8 +22,19 @@ pub enum Error {
     #[error("cannot reach {target}: {reason}")]
     Unreachable { target: String, kind: ErrorKind, reason: String },
 
+    #[error("the name `{host}` does not resolve: {reason}")]
+    UnknownName { host: String, reason: String },
+
     #[error("no secure connection to {target}: {reason}")]
     Tls { target: String, reason: String },
+
+    /// A connection came about, but whoever is there did not take part in the handshake.
+    #[error("the TLS handshake with {target} failed: {reason}")]
+    NotTls { target: String, reason: &'static str },
+
+    /// A search would only find out how fast it is turned away.
+    #[error("not one of {asked} single requests, with nothing else going on, was answered with 2xx or 3xx: {reason}")]
+    Unserved { asked: u64, reason: String },
 
     #[error("virtual user {user} could not log in: {request}: {reason}")]
     Login { user: usize, request: String, reason: String },

@@ -43,5 +43,6 @@ pub use record::{ErrorKind, Recording, Totals};
 pub use report::Report;
 pub use run::{Progress, run};
 pub use scenario::Scenario;
+pub use send::recognise::is_edge;
 pub use slo::Slo;
 pub use target::Target;

@@ -76,12 +76,9 @@ fn worded(outcome: Outcome) -> &'static str {
 
 fn conclusion(comparison: &Comparison) -> String {
     let count = |outcome| comparison.rows.iter().filter(|row| row.outcome == outcome).count();
-    let (better, worse, unknown) = (count(Outcome::Better), count(Outcome::Worse), count(Outcome::Unknown));
-    if comparison.rows.is_empty() {
-        return "the two have no load in common".to_owned();
-    }
-    if unknown == comparison.rows.len() {
-        return "too short to tell: each stage needs at least five seconds in both runs".to_owned();
+    let (better, worse) = (count(Outcome::Better), count(Outcome::Worse));
+    if let Some(reason) = comparison.nothing_compared() {
+        return reason;
     }
     match (worse, better) {
         (0, 0) => "no difference that chance would not explain".to_owned(),

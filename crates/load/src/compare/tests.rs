@@ -60,5 +60,8 @@ fn short_runs_and_other_loads_are_not_judged() {
     assert!(text(&comparison).ends_with("too short to tell: each stage needs at least five seconds in both runs\n"));
     let apart = compare(&report(200.0, 9, 10.0, 1.0, 1), &report(300.0, 9, 10.0, 1.0, 2));
     assert_eq!((apart.rows.len(), apart.unmatched.len()), (0, 2));
+    let reason = "the two have no load in common (200/s only before, 300/s only after)";
+    assert_eq!(apart.nothing_compared().as_deref(), Some(reason));
+    assert_eq!(compare(&report(200.0, 9, 10.0, 1.0, 1), &report(200.0, 9, 10.0, 1.0, 2)).nothing_compared(), None);
     assert!(text(&apart).contains("not compared: 200/s only before"));
 }

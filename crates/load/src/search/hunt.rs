@@ -15,7 +15,12 @@ use crate::figures::Figures;
 use crate::plan::Plan;
 use crate::record::Recording;
 use crate::report::{Line, format};
+use crate::send::recognise::is_edge;
 use crate::slo::{Measured, Slo};
+
+/// How many steps a search usually takes, and how long a server usually takes to recover from one: for telling how long it will be.
+const STEPS: (u32, u32) = (15, 30);
+const RECOVERS: Duration = Duration::from_secs(3);
 
 /// What is hunted for, and how.
 pub struct Hunt {
@@ -41,9 +46,21 @@ impl Hunt {
         Self { plan, slo, bounds, step: Duration::from_secs(5), beyond: MULTIPLES.to_vec() }
     }
 
+    /// What whoever starts it should know before.
+    pub fn outlook(&self) -> String {
+        let minutes = |steps: u32, each: Duration| (each * steps).as_secs().div_ceil(60);
+        let (from, to) = (minutes(STEPS.0, self.step), minutes(STEPS.1, self.step + RECOVERS));
+        let beyond = self.beyond.iter().copied().reduce(f64::max).map_or_else(String::new, |times| {
+            let most = format::rate(self.plan.bounds.rate_max);
+            format!(", and sends up to {times} times the limit in the end (never more than {most}/s: --max-rate)")
+        });
+        format!("this takes about {from} to {to} min{beyond}")
+    }
+
     /// Finds the limit, then goes beyond it. None if it was stopped.
     pub async fn run(&self, watcher: &dyn Watcher, stop: &CancellationToken) -> Result<Option<Hunted>, Error> {
         let mut stepper = Stepper::start(&self.plan, self.step, watcher, stop).await?;
+        let is_edge = is_edge(&self.plan).await;
         let (mut recordings, mut growing) = (Vec::new(), Vec::new());
         let mut search = Search::new(self.bounds);
         let mut step = search.first();
@@ -80,6 +97,7 @@ impl Hunt {
             recordings.push(measured.recording);
         }
         let limit = self.sum_up((found, beyond), &recordings, &growing, &stepper);
+        let limit = if is_edge { Limit { is_edge, proposal: proposal::for_edge(&self.plan), ..limit } } else { limit };
         Ok((!stop.is_cancelled()).then_some(Hunted { recordings, limit }))
     }
 
@@ -113,12 +131,13 @@ impl Hunt {
         let in_flight = at.map_or(0.0, |at| at.figures.goodput() * mean(&at.figures).unwrap_or_default());
         Limit {
             found,
-            knee: knee(&points.iter().map(|each| point(&each.figures)).collect::<Vec<_>>()),
+            knee: found.rate().and_then(|limit| knee(&points.iter().map(|each| point(&each.figures)).collect::<Vec<_>>(), limit)),
             beyond,
             bottleneck: guessed,
             calm_latency: stepper.calm(),
             unrecovered: stepper.unrecovered,
             steps: stepper.steps,
+            is_edge: false,
             proposal: proposal::file(&self.plan, &self.slo, found.rate(), in_flight),
         }
     }

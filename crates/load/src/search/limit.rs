@@ -20,6 +20,9 @@ pub struct Limit {
     /// Steps after which the server was not back at its calm latency in time, so that the next one began with a backlog.
     pub unrecovered: usize,
     pub steps: usize,
+    /// The target was itself an edge of ours.
+    #[serde(default)]
+    pub is_edge: bool,
     /// A proposed `plimsoll.toml`.
     pub proposal: String,
 }

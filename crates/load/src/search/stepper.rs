@@ -5,6 +5,7 @@
 
 use std::time::Duration;
 
+use http::StatusCode;
 use tokio::sync::watch;
 use tokio::time::Instant;
 use tokio_util::sync::CancellationToken;
@@ -48,6 +49,8 @@ pub struct Stepper<'a> {
     pub stop: &'a CancellationToken,
     /// Median latency with nothing else going on, in seconds.
     calm: f64,
+    /// The share of requests that failed even then.
+    calm_errors: f64,
     /// The last step may have left work behind.
     is_disturbed: bool,
     pub steps: usize,
@@ -63,11 +66,16 @@ pub struct Measurement {
 impl<'a> Stepper<'a> {
     /// Finds out how the server answers when it is calm. Everything that makes a target unusable shows here.
     pub async fn start(plan: &'a Plan, lasts: Duration, watcher: &'a dyn Watcher, stop: &'a CancellationToken) -> Result<Self, Error> {
-        let mut stepper = Self { plan, lasts, watcher, stop, calm: 0.0, is_disturbed: false, steps: 0, unrecovered: 0 };
+        let mut stepper = Self { plan, lasts, watcher, stop, calm: 0.0, calm_errors: 0.0, is_disturbed: false, steps: 0, unrecovered: 0 };
         // The first requests open connections and warm caches.
         stepper.probe("warming up").await?;
-        let calm = stepper.probe("measuring the calm").await?;
+        let recording = stepper.probe("measuring the calm").await?;
+        let calm = Figures::of(&recording);
+        if calm.totals.good == 0 && calm.totals.due > 0 && !stop.is_cancelled() {
+            return Err(Error::Unserved { asked: calm.totals.due, reason: most_frequent_failure(&recording) });
+        }
         stepper.calm = calm.latency(0.5).unwrap_or(plan.timeout.as_secs_f64());
+        stepper.calm_errors = calm.error_share();
         Ok(stepper)
     }
 
@@ -100,8 +108,10 @@ impl<'a> Stepper<'a> {
         }
         let started = Instant::now();
         while !self.stop.is_cancelled() {
-            match self.probe("letting the server recover").await {
-                Ok(figures) if figures.error_share() <= 0.0 && figures.latency(0.5).is_some_and(|latency| self.is_calm(latency)) => {
+            match self.probe("letting the server recover").await.map(|recording| Figures::of(&recording)) {
+                Ok(figures)
+                    if figures.error_share() <= self.calm_errors && figures.latency(0.5).is_some_and(|latency| self.is_calm(latency)) =>
+                {
                     self.is_disturbed = false;
                     return Ok(());
                 }
@@ -120,10 +130,22 @@ impl<'a> Stepper<'a> {
         latency <= (self.calm * CALM_TIMES).max(self.calm + CALM_SLACK)
     }
 
-    async fn probe(&self, title: &str) -> Result<Figures, Error> {
+    async fn probe(&self, title: &str) -> Result<Recording, Error> {
         let plan = Plan { pace: Pace::constant(CALM_RATE, CALM_LASTS), arrivals: Arrivals::Constant, ..self.plan.clone() };
-        let recording = run(plan, self.watcher.begins(title), self.stop.clone()).await?;
-        Ok(Figures::of(&recording))
+        run(plan, self.watcher.begins(title), self.stop.clone()).await
+    }
+}
+
+/// Why requests failed, most of them: the status of the answer, or what kept it away.
+fn most_frequent_failure(recording: &Recording) -> String {
+    let answered = recording.statuses.iter().filter(|record| record.is_poor()).max_by_key(|record| record.count);
+    match (answered, recording.examples.first()) {
+        (Some(record), _) => {
+            let name = StatusCode::from_u16(record.status).ok().and_then(|status| status.canonical_reason()).unwrap_or_default();
+            format!("it answers {} {name}", record.status).trim_end().to_owned()
+        }
+        (None, Some(example)) => example.message.clone(),
+        (None, None) => "nothing came back".to_owned(),
     }
 }
 

@@ -12,7 +12,10 @@ use plimsoll_load::slo::Measured;
 use plimsoll_load::{Progress, Slo};
 use plimsoll_testbed::capacity::{Config, Server};
 use tokio::sync::watch;
+use tokio::time::timeout;
 use tokio_util::sync::CancellationToken;
+
+use crate::server::{Reply, Seen, Then};
 
 struct Nobody;
 
@@ -24,6 +27,36 @@ impl Watcher for Nobody {
     fn found(&self, line: &str) {
         println!("{line}");
     }
+}
+
+#[tokio::test]
+async fn a_server_that_serves_nobody_has_no_limit_to_look_for() {
+    let server = Server::start(Config { broken: true, ..Config::healthy(10, Duration::from_millis(5)) }, 0).unwrap();
+    let missing = crate::server::Server::start(|_| Reply::new("HTTP/1.1 404 X\r\nContent-Length: 0\r\n\r\n", Then::Keep)).await;
+    for (url, reason) in [
+        (format!("http://127.0.0.1:{}/", server.port()), "the server closed the connection before the end of its answer"),
+        (missing.url.clone(), "it answers 404 Not Found"),
+    ] {
+        let plan = Plan::new(url.parse().unwrap(), Pace::constant(1.0, Duration::from_secs(1)));
+        let hunted = Hunt::new(plan, Slo::default()).run(&Nobody, &CancellationToken::new()).await;
+        let error = hunted.err().unwrap().to_string();
+        assert!(error.contains("not one of ") && error.ends_with(reason), "{error}");
+    }
+    assert!(missing.seen().len() < 20, "it stopped at once");
+}
+
+#[tokio::test]
+async fn a_share_of_failures_that_was_there_at_the_start_is_nothing_to_recover_from() {
+    let half = |seen: &Seen| {
+        let status = if seen.number.is_multiple_of(2) { 200 } else { 404 };
+        Reply::new(&format!("HTTP/1.1 {status} X\r\nContent-Length: 0\r\n\r\n"), Then::Keep)
+    };
+    let server = crate::server::Server::start(half).await;
+    let plan = Plan { arrivals: Arrivals::Constant, ..Plan::new(server.url.parse().unwrap(), Pace::constant(1.0, Duration::from_secs(1))) };
+    let bounds = Bounds { start: 20.0, floor: 10.0, ..Bounds::default() };
+    let hunt = Hunt { bounds, step: Duration::from_millis(500), ..Hunt::new(plan, Slo::default()) };
+    let limit = timeout(Duration::from_secs(30), hunt.run(&Nobody, &CancellationToken::new())).await.unwrap().unwrap().unwrap().limit;
+    assert!(matches!(limit.found, Found::Nothing { .. }) && limit.knee.is_none(), "{limit:?}");
 }
 
 async fn hunt(config: Config, arrivals: Arrivals, beyond: Vec<f64>) -> Hunted {

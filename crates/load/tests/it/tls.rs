@@ -16,6 +16,7 @@ use tokio_rustls::rustls::pki_types::PrivateKeyDer;
 
 use crate::fixture::{carry_out, evenly, plan, try_to};
 use crate::http2;
+use crate::server::Then;
 
 const SHORT: Duration = Duration::from_millis(300);
 
@@ -99,12 +100,29 @@ async fn the_server_chooses_what_is_spoken_unless_the_plan_does() {
 }
 
 #[tokio::test]
-async fn a_file_without_certificates_and_a_server_without_tls_are_told() {
+async fn a_file_without_certificates_is_told() {
     let server = Server::start(&[]).await;
     let missing = server.plan(Trust::Authorities(PathBuf::from("/no/such/file")));
     let error = try_to(missing).await.unwrap_err().to_string();
     assert!(error.contains("/no/such/file"), "{error}");
-    let plain = crate::server::Server::start(|_| crate::server::Reply::ok()).await;
-    let url = plain.url.replace("http://127.0.0.1", "https://localhost");
-    assert!(try_to(Plan { trust: Trust::Anyone, timeout: SHORT, ..plan(&url, evenly(20, SHORT)) }).await.is_err());
+}
+
+#[tokio::test]
+async fn a_server_without_tls_is_told_from_one_that_is_not_believed() {
+    for (reply, then) in [("HTTP/1.1 400 Bad Request\r\n\r\n", Then::Keep), ("", Then::Close), ("", Then::Reset)] {
+        let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+        let url = format!("https://{}/", listener.local_addr().unwrap());
+        tokio::spawn(async move {
+            let (mut stream, _) = listener.accept().await.unwrap();
+            assert!(stream.read(&mut [0; 4096]).await.unwrap() > 0);
+            stream.write_all(reply.as_bytes()).await.unwrap();
+            match then {
+                Then::Reset => stream.set_zero_linger().unwrap(),
+                Then::Keep => drop(stream.read(&mut [0]).await),
+                _ => {}
+            }
+        });
+        let error = try_to(plan(&url, evenly(20, SHORT))).await.unwrap_err();
+        assert!(matches!(error, Error::NotTls { .. }), "{reply:?}: {error}");
+    }
 }

@@ -29,15 +29,16 @@ Seconds are compared, so each stage needs at least five of them in both runs.")]
 
 #[derive(Debug, Args)]
 pub struct CompareArgs {
-    /// Written by `plimsoll load --json`
+    /// The run to compare with: a file that `plimsoll load --json` wrote
     #[arg(value_name = "BEFORE")]
     pub before: PathBuf,
+    /// The run that may be better or worse than it: another such file
     #[arg(value_name = "AFTER")]
     pub after: PathBuf,
     /// Print JSON
     #[arg(long)]
     pub json: bool,
-    /// End with exit code 3 if something got worse
+    /// End with exit code 3 if something got worse, and with 2 if nothing could be compared
     #[arg(long)]
     pub fail_if_worse: bool,
 }
@@ -129,7 +130,7 @@ pub struct MeasureArgs {
     /// Needed for everything that is not on this machine: load on what is not yours is an attack
     #[arg(long, help_heading = "Safety")]
     pub i_own_this_target: bool,
-    /// No more requests per second than this, whatever is asked [default: 100000]
+    /// No more requests per second than this, whatever is asked; it slows down --connections [default: 100000]
     #[arg(long, value_name = "N", value_parser = rate, help_heading = "Safety")]
     pub max_rate: Option<f64>,
     /// No longer than this [default: 1h]

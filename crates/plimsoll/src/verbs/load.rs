@@ -74,8 +74,8 @@ async fn measured(
         return Ok(Report::new(MADE_BY, args.slo.clone(), vec![Line::new("direct", vec![recording])]));
     }
     let slo = args.slo.clone().unwrap_or_default();
-    live.found(&format!("looking for the highest rate that keeps {slo}"));
     let hunt = Hunt { step: plan::search_step(args), ..Hunt::new(plan, slo.clone()) };
+    live.found(&format!("looking for the highest rate that keeps {slo}: {}", hunt.outlook()));
     let hunted = hunt.run(live, stop).await.map_err(failure)?.ok_or_else(stopped)?;
     let report = Report::new(MADE_BY, Some(slo), vec![Line::new("direct", hunted.recordings)]);
     Ok(Report { limit: Some(hunted.limit), ..report })
@@ -85,7 +85,8 @@ async fn measured(
 fn judge(report: &Report) -> Result<(), Failure> {
     let slo = report.slo.as_ref().map(Slo::to_string).unwrap_or_default();
     if !report.is_slo_met() {
-        return Err(Failure::missed(format!("the promise was missed: {slo}")));
+        let place = if report.lines.len() > 1 { " with plimsoll in front" } else { "" };
+        return Err(Failure::missed(format!("the promise was missed{place}: {slo}")));
     }
     match report.limit.as_ref().map(|limit| limit.found) {
         Some(Found::Nothing { .. }) => Err(Failure::missed(format!("no rate keeps the promise: {slo}"))),
@@ -104,6 +105,13 @@ fn failure(error: Error) -> Failure {
         Error::BadPlan(_) => "`plimsoll load --help` shows what can be asked; --max-rate and --max-duration raise the caps".to_owned(),
         Error::BadScenario(_) | Error::File { .. } => "docs/load.md shows a scenario".to_owned(),
         Error::Unreachable { target, .. } => format!("is the server running? try: curl -i {target}"),
+        Error::UnknownName { .. } => "check how it is spelled; a server on this machine is `localhost`".to_owned(),
+        Error::NotTls { target, .. } => {
+            format!("does the server speak plain http there? try: {}", target.replacen("https://", "http://", 1))
+        }
+        Error::Unserved { .. } => {
+            "check the path and what else it wants (--method, --header, --body, logins in --scenario); --timeout if it is slow".to_owned()
+        }
         Error::Tls { .. } => "name its authority with --cacert, or believe any certificate with --insecure".to_owned(),
         Error::Login { .. } => "try the login by hand first".to_owned(),
         Error::Start(_) | Error::Lost => return Failure::failed(error),

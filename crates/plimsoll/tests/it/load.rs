@@ -211,6 +211,41 @@ fn the_same_load_goes_straight_to_the_app_and_through_an_edge_that_is_gone_after
 }
 
 #[test]
+fn with_an_edge_in_front_it_is_the_edge_that_is_held_to_the_promise() {
+    let (bench, server) = (Bench::new(), Server::start(CAPACITY, 0).unwrap());
+    let words = ["--with-and-without", "--steps", "20,40", "--duration", "1s", "--slo"];
+    let both = |slo| bench.load(&[&[url(&server).as_str()][..], &words, &[slo]].concat());
+    let kept = both("p99<5s,errors<1%");
+    assert_exit(&kept, 0);
+    let shown = text(&kept.stdout);
+    for part in ["slo         alone at 20/s: p99<5s", "alone at 40/s", "with plimsoll at 20/s", "with plimsoll at 40/s"] {
+        assert!(shown.contains(part), "{part} in {shown}");
+    }
+    let missed = both("p50<10ms");
+    assert_exit(&missed, 3);
+    let shown = text(&missed.stderr);
+    assert!(shown.ends_with("error: the promise was missed with plimsoll in front: p50<10ms\n"), "{shown}");
+}
+
+#[test]
+fn runs_without_anything_in_common_are_not_called_no_worse() {
+    let (bench, server) = (Bench::new(), Server::start(CAPACITY, 0).unwrap());
+    for (rate, file) in [("20", "one.json"), ("30", "other.json")] {
+        assert_exit(&bench.load(&[&url(&server), "--rate", rate, "--duration", "1s", "--json", file]), 0);
+    }
+    for (other, reason) in [
+        ("other.json", "the two have no load in common (20/s only before, 30/s only after)"),
+        ("one.json", "too short to tell: each stage needs at least five seconds in both runs"),
+    ] {
+        let output = bench.load(&["compare", "one.json", other, "--fail-if-worse"]);
+        assert_exit(&output, 2);
+        let shown = text(&output.stderr);
+        assert!(shown.contains(&format!("error: nothing could be compared: {reason}")), "{shown}");
+        assert_exit(&bench.load(&["compare", "one.json", other]), 0);
+    }
+}
+
+#[test]
 fn help_says_what_can_be_asked() {
     let bench = Bench::new();
     insta::assert_snapshot!("help_load", text(&bench.load(&["--help"]).stdout));

@@ -1,11 +1,13 @@
 //! `--with-and-without`: the same load straight at the app and through the edge.
 
+use std::time::Duration;
+
 use plimsoll_load::report::{Line, Report, format};
 use plimsoll_load::search::hunt::Hunt;
 use plimsoll_load::search::limit::{Beyond, Limit};
 use plimsoll_load::search::stepper::{Stepper, Watcher};
 use plimsoll_load::slo::Measured;
-use plimsoll_load::{Figures, Plan, Recording};
+use plimsoll_load::{Figures, Plan, Recording, is_edge};
 use tokio_util::sync::CancellationToken;
 
 use super::edge::Edge;
@@ -25,17 +27,22 @@ pub(super) async fn run(
     live: &Live,
     stop: &CancellationToken,
 ) -> Result<Report, Failure> {
-    let slo = args.slo.clone().unwrap_or_default();
+    if is_edge(&plan).await {
+        let asked = Failure::asked(format!("{} is already a Plimsoll edge: there is no load without it to be measured", plan.target));
+        return Err(asked.hint("name the app's own port, behind the edge"));
+    }
     let mut limit = None;
     let mut rates = args.steps.clone();
     if rates.is_empty() {
-        live.found(&format!("looking for the highest rate at which the app alone keeps {slo}"));
+        let slo = args.slo.clone().unwrap_or_default();
         let hunt = Hunt { step: plan::search_step(args), beyond: Vec::new(), ..Hunt::new(plan.clone(), slo.clone()) };
+        live.found(&format!("looking for the highest rate at which the app alone keeps {slo}: {}", hunt.outlook()));
         let hunted = hunt.run(live, stop).await.map_err(failure)?.ok_or_else(stopped)?;
         let rate = hunted.limit.rate().ok_or_else(|| Failure::missed(format!("the app alone keeps {slo} at no rate")))?;
         rates = MULTIPLES.iter().map(|multiple| multiple * rate).filter(|rate| *rate <= plan.bounds.rate_max).collect();
         limit = Some(hunted.limit);
     }
+    live.found(&outlook(&rates, plan::both_step(args)));
     live.found("the app alone");
     let alone = measure(&plan, &rates, args, live, stop).await?;
     live.found("with plimsoll in front");
@@ -51,7 +58,14 @@ pub(super) async fn run(
         limit.beyond = beyond(limit, &alone);
     }
     let lines = vec![Line::new("alone", alone), Line::new("with plimsoll", with?)];
-    Ok(Report { limit, ..Report::new(MADE_BY, Some(slo), lines) })
+    Ok(Report { limit, ..Report::new(MADE_BY, args.slo.clone(), lines) })
+}
+
+/// What is to come, and how much of it.
+fn outlook(rates: &[f64], step: Duration) -> String {
+    let minutes = (step * 2 * rates.len() as u32).as_secs().div_ceil(60);
+    let most = format::rate(rates.iter().copied().fold(0.0, f64::max));
+    format!("now {} rates, up to {most}/s, without and with the edge: {minutes} min and what the app needs to recover", rates.len())
 }
 
 /// One rate after the other, with time to recover in between.

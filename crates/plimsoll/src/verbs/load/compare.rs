@@ -16,10 +16,13 @@ pub(super) fn run(args: &CompareArgs) -> Result<(), Failure> {
     } else {
         print!("{}", text(&comparison));
     }
-    if args.fail_if_worse && comparison.is_worse() {
-        return Err(Failure::missed("it got worse, by more than chance"));
+    if !args.fail_if_worse {
+        return Ok(());
     }
-    Ok(())
+    if let Some(reason) = comparison.nothing_compared() {
+        return Err(Failure::asked(format!("nothing could be compared: {reason}")).hint("measure both with the same --rate or --steps"));
+    }
+    if comparison.is_worse() { Err(Failure::missed("it got worse, by more than chance")) } else { Ok(()) }
 }
 
 fn read(file: &Path) -> Result<Report, Failure> {

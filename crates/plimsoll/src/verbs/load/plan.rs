@@ -77,7 +77,7 @@ fn pace(args: &MeasureArgs) -> Result<Pace, Failure> {
     if let Some((from_rate, to_rate)) = args.ramp {
         return Ok(Pace::Open(vec![Stage { from_rate, to_rate, lasts }]));
     }
-    let rate = args.rate.unwrap_or(RATE);
+    let rate = args.rate.unwrap_or_else(|| RATE.min(args.max_rate.unwrap_or(RATE)));
     let rates = args.spike.map_or_else(|| vec![rate], |spike| vec![rate, spike, rate]);
     let share = lasts / rates.len() as u32;
     Ok(Pace::Open(rates.into_iter().map(|rate| Stage::constant(rate, share)).collect()))

@@ -1,9 +1,10 @@
 //! What `plimsoll load` does not do, and how it says so.
 
-use std::io::Write;
+use std::io::{Read, Write};
 use std::net::TcpListener;
 
-use super::{Bench, assert_exit, text};
+use super::{Api, Bench, assert_exit, text};
+use crate::fleet::Launch;
 
 /// Asked wrongly: exit code 2, and an error that names what was wrong.
 #[track_caller]
@@ -62,7 +63,11 @@ fn a_host_that_is_listed_as_ones_own_needs_no_word() {
     let output = bench.load(&["http://api.example.invalid/"]);
     // It gets as far as asking for an address that does not exist.
     assert_exit(&output, 1);
-    assert!(text(&output.stderr).contains("cannot reach"), "{}", text(&output.stderr));
+    let shown = text(&output.stderr);
+    assert!(
+        shown.contains("error: the name `api.example.invalid` does not resolve") && shown.contains("hint: check how it is spelled"),
+        "{shown}"
+    );
 }
 
 #[test]
@@ -80,16 +85,55 @@ fn a_target_that_cannot_be_reached_is_a_failure_and_leaves_no_files() {
 }
 
 #[test]
-fn a_secure_connection_that_fails_says_what_to_do() {
+fn https_to_a_port_that_speaks_http_says_so() {
     let listener = TcpListener::bind("127.0.0.1:0").unwrap();
-    let url = format!("https://{}/", listener.local_addr().unwrap());
-    // It speaks at once, and not TLS.
-    let server = std::thread::spawn(move || listener.accept().unwrap().0.write_all(b"HTTP/1.1 400 Bad Request\r\n\r\n").unwrap());
-    let output = Bench::new().load(&[&url, "--rate", "1"]);
+    let address = listener.local_addr().unwrap();
+    let server = std::thread::spawn(move || {
+        let (mut stream, _) = listener.accept().unwrap();
+        stream.write_all(b"HTTP/1.1 400 Bad Request\r\n\r\n").unwrap();
+        let _ = stream.read_to_end(&mut Vec::new());
+    });
+    let output = Bench::new().load(&[&format!("https://{address}/feed"), "--rate", "1"]);
     server.join().unwrap();
     assert_exit(&output, 1);
+    assert_eq!(
+        text(&output.stderr),
+        format!(
+            "error: the TLS handshake with https://{address}/feed failed: what came back is not TLS\n\n\
+             hint: does the server speak plain http there? try: http://{address}/feed\n"
+        )
+    );
+}
+
+#[test]
+fn a_search_on_a_path_that_is_not_there_ends_at_once_and_says_the_status() {
+    let api = Api::start();
+    for words in [&["--find-limit"][..], &["--with-and-without"], &["--with-and-without", "--steps", "5"]] {
+        let output = Bench::new().load(&[&[format!("{}/missing", api.url).as_str()][..], words].concat());
+        assert_exit(&output, 1);
+        let shown = text(&output.stderr);
+        assert!(shown.contains("it answers 404 Not Found") && shown.contains("hint: check the path"), "{shown}");
+    }
+}
+
+#[test]
+fn an_edge_gets_no_second_one_in_front_of_it() {
+    let (api, directory) = (Api::start(), tempfile::tempdir().unwrap());
+    let file = format!("[[upstream]]\nname = \"o\"\nservers = [\"{}\"]\n[[route]]\nmatch = \"/*\"\nupstream = \"o\"\n", api.url);
+    std::fs::write(directory.path().join("plimsoll.toml"), file).unwrap();
+    let fleet = Launch::new(&["gateway"]).working_dir(directory.path()).fleet();
+    let (bench, url) = (Bench::new(), format!("http://127.0.0.1:{}/whoami", fleet.port()));
+    let output = bench.load(&[&url, "--with-and-without"]);
+    assert_exit(&output, 2);
     let shown = text(&output.stderr);
-    assert!(shown.contains("no secure connection") && shown.contains("hint: name its authority with --cacert"), "{shown}");
+    assert!(shown.contains("is already a Plimsoll edge") && shown.contains("hint: name the app's own port"), "{shown}");
+    let output = bench.load(&[&url, "--find-limit", "--duration", "500ms", "--max-rate", "40", "--slo", "p99<5s"]);
+    assert_exit(&output, 0);
+    let shown = text(&output.stdout);
+    assert!(shown.contains("note        this is already a Plimsoll edge") && !shown.contains("[[upstream]]"), "{shown}");
+    assert!(shown.contains("limit       above 40 requests/s") && !shown.contains("\nknee "), "nothing was measured beyond: {shown}");
+    assert!(text(&output.stderr).contains("this takes about"), "{}", text(&output.stderr));
+    fleet.stop();
 }
 
 #[test]
