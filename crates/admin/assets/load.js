@@ -22,7 +22,6 @@ export function loadLines() {
   const known = new Map();
   const drawn = levelChart();
   let latest = null;
-  let shown = null;
   let chosen = null;
 
   function at(upstream) {
@@ -41,15 +40,19 @@ export function loadLines() {
     const { load_lines: lines, uptime_ms: now } = latest;
     document.getElementById("load-panel").hidden = lines.length === 0;
     const age = ({ upstream }) => (at(upstream).since === null ? "" : `for ${format.span(Math.max(0, now - at(upstream).since))}`);
-    shown = pick(lines, chosen, shown);
+    const worst = inTrouble(lines, ({ upstream }) => at(upstream).since ?? -1);
+    const shown = lines.find(({ upstream }) => upstream === chosen) ?? worst;
     lines.forEach((line, index) => {
       const { row } = at(line.upstream);
       if (body.children[index] !== row.element) body.insertBefore(row.element, body.children[index] ?? null);
-      fill(row, line, age(line), lines.length > 1 && line.upstream === shown);
+      fill(row, line, age(line), lines.length > 1 && line === shown);
     });
-    tile(lines, age);
-    write(document.getElementById("load-title"), lines.length > 1 ? `Load line of ${shown}` : "Load line");
-    if (shown !== null) drawn.show(at(shown).points);
+    document.getElementById("load-tile").dataset.overloaded = String(worst?.overloaded ?? false);
+    if (!worst) return;
+    tile(worst, age(worst));
+    name("load-name", "Load", worst, lines);
+    name("load-title", "Load line", shown, lines);
+    drawn.show(at(shown.upstream).points);
   }
 
   return {
@@ -85,12 +88,12 @@ export function loadLines() {
   };
 }
 
-/** The upstream whose chart is drawn: the one that was asked for, or the one that is in trouble. */
-function pick(lines, chosen, shown) {
-  const named = (name) => lines.find(({ upstream }) => upstream === name);
-  if (named(chosen)) return chosen;
-  if (named(shown)?.overloaded) return shown;
-  return (lines.find(({ overloaded }) => overloaded) ?? named(shown) ?? lines[0])?.upstream ?? null;
+/** The upstream worth a look: one that is overloaded, or the one that was last. */
+const inTrouble = (lines, since) => lines.toSorted((one, other) => other.overloaded - one.overloaded || since(other) - since(one))[0];
+
+/** Which upstream is meant needs saying only where there are several. */
+function name(id, what, { upstream }, lines) {
+  write(document.getElementById(id), lines.length > 1 ? `${what} of ${upstream}` : "Load line");
 }
 
 function levelChart() {
@@ -146,16 +149,9 @@ function fill({ element, pick, cells, badge, age, level, gauge }, line, since, i
   cells.critical.classList.toggle("raised", line.shed.critical.per_second > 0);
 }
 
-/** The upstream that is worst off, at a glance. */
-function tile(lines, age) {
-  const worst = lines.toSorted((one, other) => other.overloaded - one.overloaded || fullness(other) - fullness(one))[0];
-  document.getElementById("load-tile").dataset.overloaded = String(worst?.overloaded ?? false);
-  if (!worst) return;
-  write(document.getElementById("load-name"), lines.length > 1 ? `Load of ${worst.upstream}` : "Load line");
-  write(document.getElementById("load-level"), `${format.count(worst.in_flight)}/${format.count(worst.limit)}`);
-  write(document.getElementById("load-state"), `${stateOf(worst)} ${age(worst)}`.trim());
+function tile(line, age) {
+  write(document.getElementById("load-level"), `${format.count(line.in_flight)}/${format.count(line.limit)}`);
+  write(document.getElementById("load-state"), `${stateOf(line)} ${age}`.trim());
 }
 
 const stateOf = ({ overloaded }) => (overloaded ? "overloaded" : "calm");
-
-const fullness = ({ in_flight: taken, limit }) => taken / Math.max(1, limit);

@@ -130,6 +130,6 @@ impl Fleet {
         line.drain_per_second = 600.0;
         line.admitted_total += 600;
         self.edge.hedges_total += second % 3;
-        self.edge.hedges_won_total += u64::from(second % 9 == 0);
+        self.edge.hedges_won_total += u64::from(second.is_multiple_of(9));
     }
 }

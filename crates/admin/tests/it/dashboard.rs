@@ -92,7 +92,7 @@ async fn tells_an_overload_apart_from_errors_and_who_paid_for_it() {
     let browser = Browser::start().unwrap();
     browser.open(&format!("http://{}/", admin.address)).unwrap();
     wait_for(&browser, "[data-line=\"app\"] .badge", "calm");
-    wait_for(&browser, "#load-level", "3/12");
+    wait_for(&browser, "[data-line=\"app\"] [data-field=\"at_work\"]", "3 of 12");
 
     fleet.change(|snapshot| {
         snapshot.load_lines[1] = app(true, [[0; 4], [40, 0, 0, 0], [900, 0, 60, 0]]);
@@ -106,6 +106,7 @@ async fn tells_an_overload_apart_from_errors_and_who_paid_for_it() {
     wait_for(&browser, "[data-line=\"app\"] .badge", "overloaded");
     wait_for(&browser, "#load-title", "Load line of app");
     wait_for(&browser, "#limit-reading", "limit 12");
+    wait_for(&browser, "#load-level", "12/12");
     assert_eq!(browser.texts("#lines th").unwrap(), ["reports", "app"]);
     wait_until(&browser, "how long it has been so", "#load-state", |text| text.starts_with("overloaded for "));
     wait_until(&browser, "refusals in the chart", "#refused-reading", |text| text.starts_with("refused ") && text != "refused 0 /s");
@@ -126,6 +127,9 @@ async fn tells_an_overload_apart_from_errors_and_who_paid_for_it() {
     wait_until(&browser, "the end", "[data-event=\"app\"]", |text| text.contains("calm") && text.contains("1,000 refused, 12 at a time"));
     assert_eq!(browser.texts("[data-event=\"app\"]").unwrap().len(), 2);
 
+    // Whoever opens the page now sees what was in trouble.
+    browser.open(&format!("http://{}/", admin.address)).unwrap();
+    wait_for(&browser, "#load-title", "Load line of app");
     browser.click("[data-line=\"reports\"] button").unwrap();
     wait_for(&browser, "#load-title", "Load line of reports");
     wait_for(&browser, "#limit-reading", "limit 20");
