@@ -7,6 +7,7 @@ use std::io;
 use std::net::{IpAddr, SocketAddr};
 use std::path::Path;
 
+use http::HeaderValue;
 use plimsoll_policy::fallback::BODY_BYTES_MAX;
 
 use super::draft::{Draft, Entry};
@@ -315,6 +316,10 @@ impl Rules<'_> {
             let message = format!("cannot read the fallback {}: {error}", file.display());
             let hint = "a path that does not begin with a slash counts from the directory in which plimsoll is started";
             self.at(Severity::Error, entry.field("fallback_file").cloned(), message, hint);
+        }
+        if route.fallback_type.as_ref().is_some_and(|text| HeaderValue::from_str(text).is_err()) {
+            let message = "a content type is one line without control characters";
+            self.at(Severity::Error, entry.field("fallback_type").cloned(), message, "write one such as \"application/json\"");
         }
         if route.fallback_status.is_some_and(|status| (201..400).contains(&status)) {
             let place = entry.field("fallback_status").cloned();

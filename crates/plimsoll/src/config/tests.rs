@@ -264,6 +264,8 @@ fn a_route_has_one_fallback_that_is_a_whole_answer_or_another_upstream() {
         ("fallback_upstream = \"c\"", "no upstream is called `c`"),
         ("fallback_body = \"[]\"\nfallback_file = \"x\"", "exclude each other"),
         ("fallback_body = \"\"\nfallback_status = 302", "a fallback is a whole answer"),
+        ("fallback_file = \"no/such/page.html\"", "cannot read the fallback no/such/page.html"),
+        ("fallback_body = \"\"\nfallback_type = \"text\\nhtml\"", "a content type is one line"),
     ];
     for (fallback, message) in cases {
         let found = found(fallback);

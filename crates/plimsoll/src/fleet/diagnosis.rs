@@ -15,6 +15,8 @@ use tokio::time::{Instant, sleep};
 /// A healthy server may take so long to find its feet; what is wrong by then deserves a word.
 const FIRST_LOOK: Duration = Duration::from_secs(3);
 const INTERVAL: Duration = Duration::from_secs(1);
+/// Instances are alike: a few of them show what is wrong with all.
+const LOOKED_AT_MAX: usize = 3;
 
 /// What the probes met, and what was made of it.
 #[derive(Default)]
@@ -45,6 +47,7 @@ impl Diagnosis {
             let found = instances
                 .iter()
                 .filter(|instance| is_late(instance))
+                .take(LOOKED_AT_MAX)
                 .find_map(|instance| Some((instance, self.of_answer(instance, ready_path).or_else(|| instance.listens_elsewhere())?)));
             if let Some((instance, hint)) = found {
                 tracing::warn!(instance.id = instance.id, "instance is not ready yet: {hint}");

@@ -151,9 +151,13 @@ fn indented(doc: &[&str]) -> String {
 }
 
 fn unknown(key: &str) -> Failure {
-    let near = config::closest(key, fields().map(|field| field.path));
-    Failure::asked(format!("no setting is called `{key}`")).hint(near.map_or_else(
-        || "`plimsoll explain` without a key lists all of them".to_owned(),
-        |near| format!("did you mean `plimsoll explain {near}`?"),
-    ))
+    let entries = Upstream::TABLE.fields.iter().map(|field| field.path).chain(Route::TABLE.fields.iter().map(|field| field.path));
+    let known: Vec<_> = TABLES.iter().map(|table| table.path).chain(fields().map(|field| field.path)).chain(entries).collect();
+    // Somebody who leaves out the beginning gets every setting that ends so.
+    let ending: Vec<_> = known.iter().copied().filter(|path| path.strip_suffix(key).is_some_and(|rest| rest.ends_with('.'))).collect();
+    let meant = if ending.is_empty() { config::closest(key, known).into_iter().collect() } else { ending };
+    Failure::asked(format!("no setting is called `{key}`")).hint(match meant[..] {
+        [] => "`plimsoll explain` without a key lists all of them".to_owned(),
+        _ => format!("did you mean {}?", meant.iter().map(|path| format!("`plimsoll explain {path}`")).collect::<Vec<_>>().join(" or ")),
+    })
 }

@@ -156,6 +156,12 @@ fn explain_tells_about_one_setting_one_table_and_what_is_near() {
     insta::assert_snapshot!("explain_table", explain(&["gateway.retry"]));
     insta::assert_snapshot!("explain_route", explain(&["route"]));
     insta::assert_snapshot!("explain_unknown", explain(&["gateway.prot"]));
+    for (key, meant) in [("gateway.timeout", "gateway.timeouts"), ("timeouts.head", "gateway.timeouts.head"), ("route.mach", "route.match")]
+    {
+        let shown = explain(&[key]);
+        assert!(shown.contains(&format!("did you mean `plimsoll explain {meant}`?")), "{shown}");
+    }
+    assert!(explain(&["port"]).contains("did you mean `plimsoll explain gateway.port` or `plimsoll explain admin.port`?"));
 }
 
 #[test]
