@@ -126,7 +126,9 @@ fn stretches(stages: &[Stage], share: Share) -> Vec<Stretch> {
     for group in stages.chunk_by(is_one_rate) {
         let begins = height;
         // In the order in which the schedule adds them up, so that both end at the same height.
-        group.iter().for_each(|stage| height += stage.requests());
+        for stage in group {
+            height += stage.requests();
+        }
         let due = |height: f64| share.part(height.round() as usize);
         stretches.push(Stretch { begins, ends: height, requests: due(height) - due(begins) });
     }

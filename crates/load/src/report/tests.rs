@@ -142,12 +142,11 @@ fn when_nothing_worked_the_reason_comes_first() {
         let due = recording.total.due;
         recording.total = Totals { due, ..Totals::default() };
         recording.statuses = Vec::new();
-        match kind {
-            Some(kind) => recording.total.errors[kind] = due,
-            None => {
-                recording.total.answered_by_class[4] = due;
-                recording.statuses.push(StatusRecord { status, count: due, ..StatusRecord::default() });
-            }
+        if let Some(kind) = kind {
+            recording.total.errors[kind] = due;
+        } else {
+            recording.total.answered_by_class[4] = due;
+            recording.statuses.push(StatusRecord { status, count: due, ..StatusRecord::default() });
         }
         summary::text(&Report::new("x", None, vec![Line::new("direct", vec![recording])]))
     };

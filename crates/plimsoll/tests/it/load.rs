@@ -106,6 +106,21 @@ fn json_on_standard_output_is_nothing_but_json() {
 }
 
 #[test]
+fn a_rate_brings_its_number_of_requests_and_goodput_is_judged_by_them() {
+    let (bench, server) = (Bench::new(), Server::start(CAPACITY, 0).unwrap());
+    let output = bench.load(&[&url(&server), "--rate", "40", "--duration", "2s", "--slo", "goodput>=40", "--json", "run.json"]);
+    assert_exit(&output, 0);
+    let shown = text(&output.stdout);
+    assert!(shown.contains("Poisson") && shown.contains("goodput>=40 (40) met") && shown.contains("80  200 OK"), "{shown}");
+    assert_eq!(bench.json("run.json")["lines"][0]["recordings"][0]["statuses"][0]["count"], 80);
+}
+
+#[test]
+fn a_fallback_is_known_by_the_mark_that_the_edge_puts_on_it() {
+    assert_eq!(plimsoll_load::record::FALLBACK_HEADER, plimsoll_policy::fallback::layer::HEADER.as_str());
+}
+
+#[test]
 fn a_closed_loop_is_labelled_as_such() {
     let (bench, server) = (Bench::new(), Server::start(CAPACITY, 0).unwrap());
     let output = bench.load(&[&url(&server), "--connections", "2", "--duration", "1s"]);
