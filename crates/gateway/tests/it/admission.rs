@@ -94,6 +94,7 @@ async fn whoever_waited_as_long_as_anybody_may_is_told_when_to_come_back() {
     let seconds: u64 = refused.field("retry-after").unwrap().parse().unwrap();
     assert!((1..=60).contains(&seconds), "{seconds}");
     assert_eq!(edge.refusals("overloaded"), 1);
+    assert_eq!(edge.gateway.edge().shed_total, 1, "counted apart from errors");
 }
 
 #[tokio::test]

@@ -232,6 +232,7 @@ async fn a_request_that_nobody_can_take_is_refused_with_a_time_to_come_back() {
         let head = client.head().await.unwrap();
         assert_eq!((head.status(), head.field("content-length").is_some()), (503, true));
         assert_problem(&client.ask(get("/x")).await, 503, "no-instance");
+        assert_eq!(edge.gateway.edge().shed_total, 0, "nobody to answer is an error");
     }
     assert_eq!(origin.request_count(), 0);
 }
