@@ -69,7 +69,7 @@ async fn in_closed_pace_connections_are_as_many_as_the_streams_need() {
     let pace = Pace::Closed { connections: 12, lasts: Duration::from_millis(300) };
     let plan = Plan { protocol: Protocol::Http2, streams_max: 4, threads: Some(1), ..plan(&url, pace) };
     let recording = carry_out(plan).await;
-    assert!(recording.total.good > 100 && recording.total.errors.sum() == 0, "{:?}", recording.examples);
+    assert!(recording.total.good > 100 && recording.total.errors.sum() == 0, "{} good: {:?}", recording.total.good, recording.examples);
     assert_eq!(connections.load(Relaxed), 3 + 1);
 }
 
