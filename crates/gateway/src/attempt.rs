@@ -119,7 +119,7 @@ impl Attempts<'_> {
                 upstream: self.upstream,
                 // Only the first attempt is raced: after a failure there are two already.
                 hedge: hedge.filter(|_| journey.attempts == 1),
-                needs_place: self.ask.is_some(),
+                ask: self.ask.as_ref(),
                 slot,
                 key,
             };

@@ -135,9 +135,11 @@ impl Exchange {
         Failed { failure, sent, body: self.body, place }
     }
 
-    /// Another attempt has won. To be counted on like work for a client that left, its place would make clients look impatient.
+    /// Another attempt has won.
     pub(crate) fn lost(&mut self) {
-        drop(self.permit.take_place());
+        if let Some(place) = self.permit.take_place() {
+            place.lost();
+        }
     }
 
     /// The whole of a short body, in one piece.

@@ -4,7 +4,7 @@
 
 use bytes::Bytes;
 use http::Method;
-use plimsoll_policy::admission::Ask;
+use plimsoll_policy::admission::{self, Ask};
 use plimsoll_policy::priority::{self, Priority};
 use plimsoll_policy::{Reason, Refusal, deadline};
 
@@ -94,5 +94,5 @@ fn ask(upstream: &Upstream, route: &Route, request: &Request, journey: &Journey)
     let claim = request.headers.first_named(priority::HEADER).and_then(Priority::parse);
     let priority = route.policies.priority.claimed(claim, journey.hop.peer_is_trusted());
     let tenant = upstream.config.fair_by.key(request, journey.hop.client).unwrap_or_default();
-    Ask { priority, tenant, deadline: request.deadline }
+    Ask { priority, tenant, deadline: request.deadline, kind: admission::kind(request.routed_path()) }
 }

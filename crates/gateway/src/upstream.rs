@@ -141,9 +141,9 @@ impl Upstream {
     }
 
     /// Another instance for an attempt that nobody misses: below the load line only where a place is free and nobody waits for it.
-    pub(crate) fn spare(&self, tried: &[u64], key: Option<u64>, needs_place: bool) -> Option<Permit> {
-        let place = match self.admission.as_ref().filter(|_| needs_place) {
-            Some(admission) => Some(admission.try_enter()?),
+    pub(crate) fn spare(&self, tried: &[u64], key: Option<u64>, ask: Option<&Ask>) -> Option<Permit> {
+        let place = match self.admission.as_ref().zip(ask) {
+            Some((admission, ask)) => Some(admission.try_enter(ask)?),
             None => None,
         };
         self.other(tried, key, place).ok()

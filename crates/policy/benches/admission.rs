@@ -8,7 +8,6 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use plimsoll_policy::admission::{Admission, Ask, Config, Outcome};
-use plimsoll_policy::priority::Priority;
 use tokio::task::JoinSet;
 use tokio::time::Instant;
 
@@ -61,7 +60,7 @@ fn queued(tenants: u64) -> f64 {
         let mut waiters = JoinSet::new();
         for waiter in 0..WAITERS {
             let admission = Arc::clone(&admission);
-            let ask = Ask { tenant: 1 + waiter % tenants, priority: Priority::Normal, deadline: None };
+            let ask = Ask { tenant: 1 + waiter % tenants, ..Ask::default() };
             waiters.spawn(async move { admission.enter(&ask).await.expect("room for all").finish(Outcome::Served) });
         }
         tokio::task::yield_now().await;

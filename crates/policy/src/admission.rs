@@ -17,6 +17,7 @@ mod meter;
 mod permit;
 mod place;
 mod queue;
+mod quick;
 mod rate;
 #[cfg(test)]
 mod simulation;
@@ -33,6 +34,7 @@ use tokio::time::Instant;
 pub use config::Config;
 pub use load_line::{LoadLine, Refused};
 pub use permit::{Outcome, Permit};
+pub use quick::kind;
 
 use self::gate::{Gate, Verdict};
 use self::place::Place;
@@ -53,6 +55,8 @@ pub struct Ask {
     pub tenant: u64,
     /// When its answer is no longer of use to anybody.
     pub deadline: Option<Instant>,
+    /// What kind of request it is, as told by [`kind`]: whether a deadline can be met is judged by answers of the same kind.
+    pub kind: u8,
 }
 
 /// The gate in front of a pool of instances.
@@ -82,29 +86,29 @@ impl Admission {
     }
 
     /// A place, if one is free and nobody waits for it: for hedges and further attempts, which must never displace a first one.
-    pub fn try_enter(self: &Arc<Self>) -> Option<Permit> {
+    pub fn try_enter(self: &Arc<Self>, ask: &Ask) -> Option<Permit> {
         let now_ns = clock::now_ns();
         let is_in = self.gate.try_enter(now_ns, &mut self.delivery());
-        is_in.then(|| Permit::new(Arc::clone(self), now_ns, 0))
+        is_in.then(|| Permit::new(Arc::clone(self), ask.kind, now_ns, 0))
     }
 
     /// A place, after a short wait if need be, or the refusal to answer with. Dropping the future leaves the queue at once.
     pub async fn enter(self: &Arc<Self>, ask: &Ask) -> Result<Permit, Refusal> {
         let now_ns = clock::now_ns();
-        let deadline_ns = match ask.deadline {
-            None => u64::MAX,
+        let (deadline_ns, start_by_ns) = match ask.deadline {
+            None => (u64::MAX, u64::MAX),
             Some(deadline) => {
                 let deadline_ns = clock::to_ns(deadline);
-                self.gate.check_deadline(ask.priority, deadline_ns, now_ns).map_err(|denial| refusal(&denial))?;
-                deadline_ns
+                let start_by_ns = self.gate.start_by_ns(ask.kind, ask.priority, deadline_ns, now_ns).map_err(|denial| refusal(&denial))?;
+                (deadline_ns, start_by_ns)
             }
         };
         if self.gate.try_enter(now_ns, &mut self.delivery()) {
-            return Ok(Permit::new(Arc::clone(self), now_ns, 0));
+            return Ok(Permit::new(Arc::clone(self), ask.kind, now_ns, 0));
         }
-        let arrival = Arrival { now_ns, priority: ask.priority, tenant: ask.tenant, deadline_ns };
+        let arrival = Arrival { now_ns, priority: ask.priority, tenant: ask.tenant, deadline_ns, start_by_ns };
         // Boxed because it is rare: the futures of requests that do not wait stay small.
-        Box::pin(wait::wait(self, arrival)).await.map_err(|denial| refusal(&denial))
+        Box::pin(wait::wait(self, ask.kind, arrival)).await.map_err(|denial| refusal(&denial))
     }
 
     /// How many instances there are: the initial limit and its floor are per instance, and what was found scales with them.

@@ -4,6 +4,7 @@
 use std::pin::pin;
 use std::sync::Arc;
 
+use plimsoll_policy::admission::Ask;
 use plimsoll_policy::clock::now_ns;
 use plimsoll_policy::hedge::{Hedge, Worth, better};
 use tokio::time::Instant;
@@ -33,7 +34,8 @@ pub(super) struct Race<'a> {
     pub(super) upstream: &'a Upstream,
     /// `None` where a second attempt is not allowed.
     pub(super) hedge: Option<&'a Hedge>,
-    pub(super) needs_place: bool,
+    /// How the second attempt asks for a place; `None` where it needs none.
+    pub(super) ask: Option<&'a Ask>,
     /// The member of the first attempt.
     pub(super) slot: u64,
     pub(super) key: Option<u64>,
@@ -85,7 +87,7 @@ impl Race<'_> {
         if !hedge.try_start(now_ns()) {
             return None;
         }
-        let second = self.upstream.spare(&[self.slot], self.key, self.needs_place);
+        let second = self.upstream.spare(&[self.slot], self.key, self.ask);
         if second.is_none() {
             hedge.not_started(now_ns());
         }

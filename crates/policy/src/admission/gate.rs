@@ -14,6 +14,7 @@ use super::lingering::{self, Lingering};
 use super::load_line::{LoadLine, Refused};
 use super::meter::Meter;
 use super::queue::{self, Arrival, Arrived, Cause, Denial, Next, Queue, Ticket};
+use super::quick::Quickest;
 use super::{Outcome, limiter};
 use crate::priority::Priority;
 
@@ -29,6 +30,7 @@ pub(super) struct Gate<W, L = Limiter> {
     waiting: AtomicUsize,
     queue: Mutex<Queue<W>>,
     meter: Meter,
+    quickest: Quickest,
     limiter: Mutex<L>,
     lingering: Lingering,
     admitted: AtomicU64,
@@ -53,6 +55,7 @@ impl<W, L: Limit> Gate<W, L> {
             waiting: AtomicUsize::new(0),
             queue: Mutex::new(Queue::new(queue_bounds(&config))),
             meter: Meter::new(now_ns),
+            quickest: Quickest::default(),
             limiter: Mutex::new(limiter),
             lingering: Lingering::default(),
             admitted: AtomicU64::new(0),
@@ -74,16 +77,16 @@ impl<W, L: Limit> Gate<W, L> {
         is_in
     }
 
-    /// A deadline that cannot be met is refused before anything is done for it.
-    pub(super) fn check_deadline(&self, priority: Priority, deadline_ns: u64, now_ns: u64) -> Result<(), Denial> {
-        let left_ns = deadline_ns.saturating_sub(now_ns);
-        if left_ns > 0 && left_ns >= self.meter.quick_ns() {
-            return Ok(());
+    /// Until when work of this kind must begin. A deadline that cannot be met is refused before anything is done for it.
+    pub(super) fn start_by_ns(&self, kind: u8, priority: Priority, deadline_ns: u64, now_ns: u64) -> Result<u64, Denial> {
+        let start_by_ns = deadline_ns.saturating_sub(self.quickest.of(kind));
+        if now_ns < deadline_ns && now_ns <= start_by_ns {
+            return Ok(start_by_ns);
         }
-        let cause = if left_ns == 0 {
+        let cause = if now_ns >= deadline_ns {
             Cause::DeadlinePassed
         } else {
-            self.meter.doubt_quick();
+            self.quickest.doubt(kind);
             Cause::DeadlineUnreachable
         };
         let denial = self.lock_queue().denial(priority as usize, cause, now_ns);
@@ -133,10 +136,14 @@ impl<W, L: Limit> Gate<W, L> {
     }
 
     /// The work is over.
-    pub(super) fn complete(&self, began_ns: u64, now_ns: u64, outcome: Outcome, deliver: &mut impl FnMut(W, Verdict)) {
+    pub(super) fn complete(&self, kind: u8, began_ns: u64, now_ns: u64, outcome: Outcome, deliver: &mut impl FnMut(W, Verdict)) {
         let is_handed = self.waiting.load(SeqCst) > 0;
         let is_over = match outcome {
-            Outcome::Served => self.meter.served(now_ns, now_ns.saturating_sub(began_ns), is_handed),
+            Outcome::Served => {
+                let latency_ns = now_ns.saturating_sub(began_ns);
+                self.quickest.learn(kind, latency_ns);
+                self.meter.served(now_ns, latency_ns, is_handed)
+            }
             Outcome::Failed => {
                 self.meter.failed(now_ns, is_handed);
                 false
@@ -151,11 +158,16 @@ impl<W, L: Limit> Gate<W, L> {
     /// The client has left, and the work goes on.
     pub(super) fn abandon(&self, began_ns: u64, now_ns: u64, deliver: &mut impl FnMut(W, Verdict)) {
         let is_over = self.meter.abandoned(now_ns, now_ns.saturating_sub(began_ns), self.waiting.load(SeqCst) > 0);
-        self.lingering.add(lingering::estimated_end_ns(began_ns, now_ns, self.meter.mean_ns()));
-        self.tick(now_ns, deliver);
+        self.linger(began_ns, now_ns, deliver);
         if is_over {
             self.close_period(now_ns, deliver);
         }
+    }
+
+    /// Nobody waits for the work any more, and it goes on: its place is taken until it must be over.
+    pub(super) fn linger(&self, began_ns: u64, now_ns: u64, deliver: &mut impl FnMut(W, Verdict)) {
+        self.lingering.add(lingering::estimated_end_ns(began_ns, now_ns, self.meter.mean_ns()));
+        self.tick(now_ns, deliver);
     }
 
     /// Clears the places whose work must be over by now.
@@ -225,7 +237,7 @@ impl<W, L: Limit> Gate<W, L> {
             if queue.len() == 0 || !self.take() {
                 return;
             }
-            let next = queue.next(now_ns, self.meter.quick_ns());
+            let next = queue.next(now_ns);
             self.waiting.store(queue.len(), SeqCst);
             if !matches!(next, Some(Next::Admit(_))) {
                 // Before the lock is given up: whoever joins next must find the place.

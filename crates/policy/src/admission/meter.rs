@@ -1,4 +1,4 @@
-//! What answers tell, added up in atomics: a period for the limiter, and running estimates of what an answer takes.
+//! What answers tell, added up in atomics: a period for the limiter, and a running mean of what an answer takes.
 
 use std::sync::atomic::AtomicU64;
 use std::sync::atomic::Ordering::Relaxed;
@@ -11,8 +11,6 @@ const PERIOD_MIN_NS: u64 = 50_000_000;
 const PERIOD_MAX_NS: u64 = 2_000_000_000;
 /// With so few answers it goes on for up to five times as long.
 const SERVED_FEW: u64 = 20;
-/// The quickest answers are known after so many.
-const QUICK_AFTER: u64 = 50;
 /// Latencies are squared in these units, so that a minute squared and thousands of them fit.
 const SQUARE_UNIT_SHIFT: u32 = 13;
 
@@ -29,9 +27,6 @@ pub(super) struct Meter {
     abandoned_sum_ns: AtomicU64,
     latency_square_sum: AtomicU64,
     mean_ns: AtomicU64,
-    quick_ns: AtomicU64,
-    /// Answers that `quick_ns` rests on, up to [`QUICK_AFTER`].
-    quick_known: AtomicU64,
 }
 
 impl Meter {
@@ -46,14 +41,12 @@ impl Meter {
             abandoned_sum_ns: AtomicU64::new(0),
             latency_square_sum: AtomicU64::new(0),
             mean_ns: AtomicU64::new(0),
-            quick_ns: AtomicU64::new(0),
-            quick_known: AtomicU64::new(0),
         }
     }
 
     /// Counts an answer. True when the period has seen enough.
     pub(super) fn served(&self, now_ns: u64, latency_ns: u64, is_handed: bool) -> bool {
-        self.learn(latency_ns);
+        self.learn_mean(latency_ns);
         let began_ns = self.began_ns.load(Relaxed);
         if now_ns < began_ns {
             return false;
@@ -91,17 +84,6 @@ impl Meter {
     /// The running mean of what answers take.
     pub(super) fn mean_ns(&self) -> u64 {
         self.mean_ns.load(Relaxed)
-    }
-
-    /// What nine of ten answers take longer than; nothing while too few were seen.
-    pub(super) fn quick_ns(&self) -> u64 {
-        if self.quick_known.load(Relaxed) < QUICK_AFTER { 0 } else { self.quick_ns.load(Relaxed) }
-    }
-
-    /// Somebody was refused by [`Self::quick_ns`]. Refusals teach nothing, so it gives way to them: a few get through, and prove or correct it.
-    pub(super) fn doubt_quick(&self) {
-        let quick_ns = self.quick_ns.load(Relaxed);
-        self.quick_ns.store(quick_ns - quick_ns / 16, Relaxed);
     }
 
     /// Whether most of so many places were unused until now: what begins now is another time, and belongs to another period.
@@ -152,23 +134,7 @@ impl Meter {
         served >= self.served_min.load(Relaxed) || elapsed_ns >= patience_ns
     }
 
-    /// Two estimates for two purposes. Threads may overwrite each other's update: one answer more or less does not matter.
-    fn learn(&self, latency_ns: u64) {
-        self.learn_mean(latency_ns);
-        if self.quick_known.load(Relaxed) < QUICK_AFTER {
-            self.quick_known.fetch_add(1, Relaxed);
-        }
-        let quick_ns = self.quick_ns.load(Relaxed);
-        let quick_ns = if quick_ns == 0 {
-            latency_ns
-        } else if latency_ns < quick_ns {
-            quick_ns - quick_ns * 9 / 160
-        } else {
-            quick_ns + quick_ns / 160
-        };
-        self.quick_ns.store(quick_ns, Relaxed);
-    }
-
+    /// Threads may overwrite each other's update: one answer more or less does not matter.
     fn learn_mean(&self, latency_ns: u64) {
         let mean_ns = self.mean_ns.load(Relaxed);
         let mean_ns = if mean_ns == 0 { latency_ns } else { mean_ns - mean_ns / 32 + latency_ns / 32 };

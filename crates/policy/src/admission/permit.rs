@@ -24,14 +24,15 @@ pub enum Outcome {
 pub struct Permit {
     /// None once the place is given back.
     admission: Option<Arc<Admission>>,
+    kind: u8,
     began_ns: u64,
     waited_ns: u64,
     is_at_work: bool,
 }
 
 impl Permit {
-    pub(super) fn new(admission: Arc<Admission>, began_ns: u64, waited_ns: u64) -> Self {
-        Self { admission: Some(admission), began_ns, waited_ns, is_at_work: false }
+    pub(super) fn new(admission: Arc<Admission>, kind: u8, began_ns: u64, waited_ns: u64) -> Self {
+        Self { admission: Some(admission), kind, began_ns, waited_ns, is_at_work: false }
     }
 
     /// An instance is about to get the request.
@@ -50,6 +51,15 @@ impl Permit {
         self.end(outcome);
     }
 
+    /// Another attempt at the same request has won. The place stays taken as if the client had left, but that says nothing about clients.
+    pub fn lost(mut self) {
+        if self.is_at_work
+            && let Some(admission) = self.admission.take()
+        {
+            admission.gate.linger(self.began_ns, clock::now_ns(), &mut admission.delivery());
+        }
+    }
+
     /// The answer has turned out to be a stream: an event stream, a WebSocket, a body that takes long. Its place is given back now; the
     /// stream goes on.
     pub fn streams(&mut self) {
@@ -63,7 +73,7 @@ impl Permit {
 
     fn end(&mut self, outcome: Outcome) {
         if let Some(admission) = self.admission.take() {
-            admission.gate.complete(self.began_ns, clock::now_ns(), outcome, &mut admission.delivery());
+            admission.gate.complete(self.kind, self.began_ns, clock::now_ns(), outcome, &mut admission.delivery());
         }
     }
 }

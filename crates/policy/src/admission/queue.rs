@@ -53,6 +53,8 @@ pub(super) struct Arrival {
     pub tenant: u64,
     /// `u64::MAX` if it has none.
     pub deadline_ns: u64,
+    /// When its work must begin to be done by then.
+    pub start_by_ns: u64,
 }
 
 /// What comes out at the head of the queue.
@@ -174,15 +176,15 @@ impl<W> Queue<W> {
         Some(self.too_late(ticket.priority as usize, waiter.deadline_ns, now_ns))
     }
 
-    /// Whoever is next for a free place: the highest class first, its tenants in turn. `service_ns` is what an answer takes at the least.
-    pub(super) fn next(&mut self, now_ns: u64, service_ns: u64) -> Option<Next<W>> {
+    /// Whoever is next for a free place: the highest class first, its tenants in turn.
+    pub(super) fn next(&mut self, now_ns: u64) -> Option<Next<W>> {
         let class = self.lanes.iter().position(|lane| lane.len() > 0)?;
         let waiter = self.lanes[class].pop(now_ns)?;
         if now_ns.saturating_sub(waiter.joined_ns) > self.bounds.wait_max_ns || waiter.deadline_ns <= now_ns {
             let denial = self.too_late(class, waiter.deadline_ns, now_ns);
             return Some(Next::Deny(waiter.payload, denial));
         }
-        if waiter.deadline_ns.saturating_sub(now_ns) < service_ns {
+        if now_ns > waiter.start_by_ns {
             return Some(Next::Deny(waiter.payload, self.denial(class, Cause::DeadlineUnreachable, now_ns)));
         }
         Some(Next::Admit(waiter.payload))

@@ -156,7 +156,8 @@ impl<L: Limit> Simulation<L> {
         if let Some(patience_ns) = self.load.client_patience_ns {
             self.at(self.now_ns + patience_ns, Event::ClientLeaves(request));
         }
-        let arrival = Arrival { now_ns: self.now_ns, priority: who.priority, tenant: who.tenant, deadline_ns: u64::MAX };
+        let arrival =
+            Arrival { now_ns: self.now_ns, priority: who.priority, tenant: who.tenant, deadline_ns: u64::MAX, start_by_ns: u64::MAX };
         let verdicts = &mut self.verdicts;
         let mut deliver = |waiter, verdict| verdicts.push((waiter, verdict));
         if self.gate.try_enter(self.now_ns, &mut deliver) {
@@ -201,7 +202,7 @@ impl<L: Limit> Simulation<L> {
         let is_done = self.app.end_visit(request, self.now_ns, &mut self.rng);
         self.schedule_visits();
         if is_done && let Stage::Inside { began_ns } = self.stages[request] {
-            self.gate.complete(began_ns, self.now_ns, Outcome::Served, &mut |waiter, verdict| self.verdicts.push((waiter, verdict)));
+            self.gate.complete(0, began_ns, self.now_ns, Outcome::Served, &mut |waiter, verdict| self.verdicts.push((waiter, verdict)));
             self.over(request, Fate::Served);
         }
     }

@@ -28,7 +28,7 @@ async fn is_waiting<F: Future>(mut future: Pin<&mut F>) -> bool {
 async fn a_place_goes_to_the_one_who_waits() {
     let admission = Admission::new(fixed(1));
     let first = enter(&admission).await;
-    assert!(admission.try_enter().is_none());
+    assert!(admission.try_enter(&Ask::default()).is_none());
     let waiter = tokio::spawn({
         let admission = Arc::clone(&admission);
         async move { enter(&admission).await }
@@ -184,7 +184,7 @@ fn places_are_conserved_by_threads_that_enter_finish_and_leave() {
 }
 
 async fn visit(admission: &Arc<Admission>, inside: &AtomicUsize, seed: u64) {
-    let ask = Ask { tenant: seed % 3, priority: Priority::ALL[(seed / 3 % 3) as usize], deadline: None };
+    let ask = Ask { tenant: seed % 3, priority: Priority::ALL[(seed / 3 % 3) as usize], ..Ask::default() };
     let entering = admission.enter(&ask);
     let permit = if seed.is_multiple_of(7) {
         // A client that leaves after a moment.
@@ -300,4 +300,43 @@ async fn a_burst_after_a_quiet_time_is_not_taken_for_overload() {
     sleep(Duration::from_millis(150)).await;
     let second = refused_of_burst(&admission, 100).await;
     assert_eq!((first.await.unwrap(), second), (0, 0), "{:?}", admission.load());
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_slow_route_does_not_take_a_quick_one_of_the_same_pool_its_deadlines() {
+    let admission = Admission::new(fixed(20));
+    let ask = |path: &str, left_ms| Ask {
+        kind: kind(path.as_bytes()),
+        deadline: Some(Instant::now() + Duration::from_millis(left_ms)),
+        ..Ask::default()
+    };
+    let mut refused = 0;
+    // One request in twenty is quick, and its callers allow it a tenth of what the others take.
+    for number in 0..2_000 {
+        let (path, takes_ms, left_ms) = if number % 20 == 0 { ("/cart", 5, 50) } else { ("/report", 500, 10_000) };
+        match admission.enter(&ask(path, left_ms)).await {
+            Ok(mut permit) => {
+                permit.begins();
+                advance(Duration::from_millis(takes_ms)).await;
+                permit.finish(Outcome::Served);
+            }
+            Err(_) => refused += 1,
+        }
+    }
+    assert_eq!(refused, 0);
+    assert_eq!(admission.enter(&ask("/report", 50)).await.unwrap_err().reason, Reason::DeadlineUnreachable);
+}
+
+#[tokio::test(start_paused = true)]
+async fn the_loser_of_a_race_keeps_its_place_while_the_instance_works_on() {
+    let admission = Admission::new(fixed(2));
+    let mut loser = enter(&admission).await;
+    advance(Duration::from_millis(20)).await;
+    loser.begins();
+    advance(Duration::from_millis(20)).await;
+    loser.lost();
+    assert_eq!((admission.load().in_flight, admission.load().lingering), (1, 1));
+    // One that no instance had begun with has nothing to linger for.
+    admission.try_enter(&Ask::default()).unwrap().lost();
+    assert_eq!((admission.load().in_flight, admission.load().lingering), (1, 1));
 }

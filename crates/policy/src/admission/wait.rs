@@ -15,11 +15,11 @@ use crate::clock;
 const LOOK_EVERY_NS: RangeInclusive<u64> = 20_000_000..=100_000_000;
 
 /// Waits for a place, but not for ever: the waiter's own timer holds the bound even if no request ever ends.
-pub(super) async fn wait(admission: &Arc<Admission>, arrival: Arrival) -> Result<Permit, Denial> {
+pub(super) async fn wait(admission: &Arc<Admission>, kind: u8, arrival: Arrival) -> Result<Permit, Denial> {
     let gate = &admission.gate;
     let (sender, receiver) = oneshot::channel();
     let Some(ticket) = gate.join(arrival, sender, &mut admission.delivery())? else {
-        return Ok(Permit::new(Arc::clone(admission), arrival.now_ns, 0));
+        return Ok(Permit::new(Arc::clone(admission), kind, arrival.now_ns, 0));
     };
     let mut standing = Standing { admission, ticket, receiver };
     let patience_ends_ns = arrival.deadline_ns.min(arrival.now_ns + gate.wait_max_ns());
@@ -39,7 +39,7 @@ pub(super) async fn wait(admission: &Arc<Admission>, arrival: Arrival) -> Result
         if let Ok(verdict) = time::timeout_at(clock::to_instant(wake_ns), &mut standing.receiver).await {
             verdict.expect("whoever takes a waiter from the queue tells it the verdict")?.keep();
             let now_ns = clock::now_ns();
-            return Ok(Permit::new(Arc::clone(admission), now_ns, now_ns.saturating_sub(arrival.now_ns)));
+            return Ok(Permit::new(Arc::clone(admission), kind, now_ns, now_ns.saturating_sub(arrival.now_ns)));
         }
     }
 }

@@ -36,6 +36,7 @@ type Turn = (u64, u64);
 pub(super) struct Waiter<W> {
     pub joined_ns: u64,
     pub deadline_ns: u64,
+    pub start_by_ns: u64,
     pub payload: W,
     tenant: u64,
 }
@@ -104,7 +105,7 @@ impl<W> Lane<W> {
     }
 
     pub(super) fn push(&mut self, number: u64, arrival: &Arrival, payload: W) {
-        let Arrival { now_ns, tenant, deadline_ns, .. } = *arrival;
+        let Arrival { now_ns, tenant, deadline_ns, start_by_ns, .. } = *arrival;
         let turns = self.tenants.entry(tenant).or_default();
         let round = turns.last().map_or(self.round, |(last, _)| (last + 1).max(self.round));
         let before = turns.len();
@@ -112,7 +113,7 @@ impl<W> Lane<W> {
         self.lengths.remove(&(before, tenant));
         self.lengths.insert((before + 1, tenant));
         self.rounds.insert(number, round);
-        self.waiters.insert((round, number), Waiter { joined_ns: now_ns, deadline_ns, payload, tenant });
+        self.waiters.insert((round, number), Waiter { joined_ns: now_ns, deadline_ns, start_by_ns, payload, tenant });
     }
 
     /// Whoever is due.

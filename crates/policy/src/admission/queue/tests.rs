@@ -13,11 +13,11 @@ fn queue(waiters_max: usize) -> Queue<u64> {
 }
 
 fn arrival(now_ns: u64, priority: Priority, tenant: u64) -> Arrival {
-    Arrival { now_ns, priority, tenant, deadline_ns: u64::MAX }
+    Arrival { now_ns, priority, tenant, deadline_ns: u64::MAX, start_by_ns: u64::MAX }
 }
 
 fn called(queue: &mut Queue<u64>, now_ns: u64) -> Option<u64> {
-    match queue.next(now_ns, 0) {
+    match queue.next(now_ns) {
         Some(Next::Admit(waiter)) => Some(waiter),
         Some(Next::Deny(..)) => panic!("denied"),
         None => None,
@@ -125,13 +125,13 @@ fn a_flood_of_sheddable_requests_leaves_the_critical_class_calm() {
 #[test]
 fn whoever_has_no_time_left_is_told_instead_of_called() {
     let mut queue = queue(100);
-    let with = |deadline_ns| Arrival { deadline_ns, ..arrival(0, Priority::Normal, 0) };
+    let with = |deadline_ns| Arrival { deadline_ns, start_by_ns: deadline_ns - 10 * MS, ..arrival(0, Priority::Normal, 0) };
     queue.arrive(with(10 * MS), 1).ticket.unwrap();
     queue.arrive(with(25 * MS), 2).ticket.unwrap();
     queue.arrive(with(100 * MS), 3).ticket.unwrap();
     let mut causes = Vec::new();
     let admitted = loop {
-        match queue.next(20 * MS, 10 * MS).unwrap() {
+        match queue.next(20 * MS).unwrap() {
             Next::Admit(waiter) => break waiter,
             Next::Deny(waiter, denial) => causes.push((waiter, denial.cause)),
         }
@@ -192,7 +192,7 @@ proptest! {
                     prop_assert!(!queue.leave(ticket));
                 }
                 Step::Leave(_) => {}
-                Step::Call => match queue.next(now_ns, 0) {
+                Step::Call => match queue.next(now_ns) {
                     Some(Next::Admit(waiter) | Next::Deny(waiter, _)) => {
                         let index = inside.iter().position(|inside| inside.0 == waiter);
                         prop_assert!(index.is_some(), "called {waiter}, who was not inside");
