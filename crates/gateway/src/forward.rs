@@ -137,9 +137,7 @@ impl Exchange {
 
     /// Another attempt has won.
     pub(crate) fn lost(&mut self) {
-        if let Some(place) = self.permit.take_place() {
-            place.lost();
-        }
+        self.permit.lost();
     }
 
     /// The whole of a short body, in one piece.

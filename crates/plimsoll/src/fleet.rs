@@ -79,7 +79,7 @@ async fn start_and_stop(plan: Plan, spec: Spec, settings: &Settings, data_dir: &
 
     let came_up = tokio::select! {
         news = reporter.first_start(&names) => Some(news),
-        () = diagnosis.watch(&instances, &settings.gateway.health.path) => None,
+        never = diagnosis.watch(&instances, &settings.gateway.health.path) => match never {},
         () = signals.next() => None,
     };
     let outcome = match came_up {

@@ -159,4 +159,6 @@ impl Account {
 }
 
 #[cfg(test)]
+mod simulation;
+#[cfg(test)]
 mod tests;

@@ -127,7 +127,7 @@ fn ask(trusted: TrustedProxies) -> impl Fn(&Parts) -> Ask + Clone {
         // Whatever names a customer that cannot be made up: the subject of a token, an API key that was checked. 0 is nobody in particular.
         let tenant = head.headers.get("x-tenant").map_or(0, |name| tenants.hash_one(name.as_bytes()));
         let deadline = head.extensions.get::<Deadline>().map(|deadline| deadline.0);
-        Ask { priority: priority.claimed(claim, is_trusted), tenant, deadline, kind: admission::kind(head.uri.path().as_bytes()) }
+        Ask { priority: priority.claimed(claim, is_trusted), tenant, deadline, ..Ask::default() }
     }
 }
 

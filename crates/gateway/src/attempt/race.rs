@@ -1,5 +1,6 @@
 //! Hedging: after most answers would have come, a second attempt at another instance races the first. The loser is cancelled by dropping
-//! its exchange, which closes its connection. It has not failed, and nobody has left: its place is free at once, and counts for nothing.
+//! its exchange, which closes its connection. It has not failed, and nobody has left; its place stays taken for as long as the instance is
+//! likely to work on.
 
 use std::pin::pin;
 use std::sync::Arc;
@@ -78,7 +79,9 @@ impl Race<'_> {
         let ((result, total_ends), won) = better(first, second.as_mut(), |(result, _)| worth(result)).await;
         self.once.is_decided.set(true);
         // Had it not been for the second, the first would have taken at least as long.
-        hedge.answered(began.elapsed(), now_ns());
+        if worth(&result) == Worth::Answer {
+            hedge.answered(began.elapsed(), now_ns());
+        }
         Ended { result, total_ends, second: Some(Second { slot, instance, won }) }
     }
 

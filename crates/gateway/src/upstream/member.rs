@@ -160,6 +160,13 @@ impl Permit {
         Some(place)
     }
 
+    /// Another attempt has won, and the instance works on for nobody.
+    pub(crate) fn lost(&mut self) {
+        if let Some(place) = self.place.take() {
+            place.lost();
+        }
+    }
+
     /// The request goes out now. From here on a client that leaves leaves work behind.
     pub(crate) fn begins(&mut self) {
         if let Some(place) = &mut self.place {

@@ -131,6 +131,31 @@ async fn a_client_that_leaves_the_queue_is_never_worked_for() {
 }
 
 #[tokio::test]
+async fn a_place_is_held_until_the_last_byte_of_the_answer() {
+    let rest = Arc::new(Semaphore::new(0));
+    let gate = Arc::clone(&rest);
+    let origin = Origin::start(move |mut visit| {
+        let gate = Arc::clone(&gate);
+        async move {
+            while visit.request().await.is_some() {
+                visit.send(format!("HTTP/1.1 200 OK\r\ncontent-length: 50000\r\n\r\n{}", "x".repeat(25_000))).await;
+                gate.acquire().await.unwrap().forget();
+                visit.send("x".repeat(25_000)).await;
+            }
+        }
+    })
+    .await;
+    let edge = Edge::with(one_place, &[&origin]).await;
+    let mut first = ask(&edge, get("/first")).await;
+    assert_eq!(first.head().await.unwrap().status(), 200);
+    let mut second = ask(&edge, get("/second")).await;
+    until("the second to wait", || edge.waiting() == 1).await;
+    assert_eq!((edge.places_taken(), origin.request_count()), (1, 1));
+    rest.add_permits(2);
+    assert_eq!(second.answer().await.status(), 200);
+}
+
+#[tokio::test]
 async fn streams_do_not_hold_places() {
     const EVENTS: &str = "HTTP/1.1 200 OK\r\ncontent-type: text/event-stream\r\ntransfer-encoding: chunked\r\n\r\n";
     const SLOW: &str = "HTTP/1.1 200 OK\r\ntransfer-encoding: chunked\r\n\r\n1\r\nx\r\n";

@@ -16,7 +16,11 @@ use crate::record::{self, EXAMPLES_MAX, Example, Generator, PlanSummary, Recordi
 pub(super) struct Live {
     threads: Vec<Option<Glimpse>>,
     latency: Histogram,
-    last: Option<(Instant, Counts)>,
+    /// When the last word of a thread came, if it is not told yet.
+    news: Option<Instant>,
+    /// What was told last, and as of when.
+    told: Option<(Instant, Counts)>,
+    recent: Recent,
 }
 
 impl Live {
@@ -27,11 +31,11 @@ impl Live {
             self.threads.resize_with(thread + 1, || None);
         }
         self.threads[thread] = Some(glimpse);
+        self.news = Some(Instant::now());
     }
 
     pub(super) fn progress(&mut self, plan: &Plan, starts: Instant) -> Progress {
-        let now = Instant::now();
-        let elapsed = now.saturating_duration_since(starts);
+        let elapsed = Instant::now().saturating_duration_since(starts);
         let (mut counts, mut in_flight, mut connections) = (Counts::default(), 0, 0);
         for glimpse in self.threads.iter().flatten() {
             counts.due += glimpse.counts.due;
@@ -41,13 +45,17 @@ impl Live {
             in_flight += glimpse.under_way;
             connections += glimpse.connections;
         }
-        let (then, before) = self.last.replace((now, counts)).unwrap_or((starts.min(now), Counts::default()));
-        let recent = Recent {
-            spans: now.saturating_duration_since(then),
-            good: counts.good - before.good,
-            failed: counts.failed - before.failed,
-            latency: std::mem::take(&mut self.latency),
-        };
+        // Threads speak up as often as they are looked at: a look in between two words would find that nothing has happened.
+        if let Some(now) = self.news.take() {
+            let (then, before) = self.told.replace((now, counts)).unwrap_or((starts.min(now), Counts::default()));
+            self.recent = Recent {
+                spans: now.saturating_duration_since(then),
+                good: counts.good - before.good,
+                failed: counts.failed - before.failed,
+                latency: std::mem::take(&mut self.latency),
+            };
+        }
+        let recent = self.recent.clone();
         let Counts { due, sent, good, failed } = counts;
         let offered_rate = offered_rate(&plan.pace, elapsed);
         Progress { elapsed, lasts: plan.pace.lasts(), offered_rate, due, sent, good, failed, in_flight, connections, recent }
@@ -176,5 +184,30 @@ fn keep(examples: &mut Vec<Example>, example: Example) {
     let of_kind = examples.iter().filter(|known| known.kind == example.kind).count();
     if of_kind < EXAMPLES_MAX && !examples.contains(&example) {
         examples.push(example);
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_look_between_two_words_of_a_thread_tells_what_was_last_known() {
+        let pace = Pace::Open(vec![Stage::constant(100.0, Duration::from_secs(10))]);
+        let plan = Plan::new("http://127.0.0.1:1/".parse().unwrap(), pace);
+        let starts = Instant::now();
+        let mut live = Live::default();
+        let counts = Counts { due: 25, sent: 25, good: 25, failed: 0 };
+        live.take(Glimpse { thread: 0, counts, under_way: 0, connections: 1, latency: Histogram::default() });
+        assert_eq!(live.progress(&plan, starts).recent.good, 25);
+        assert_eq!(live.progress(&plan, starts).recent.good, 25);
+        live.take(Glimpse {
+            thread: 0,
+            counts: Counts { good: 40, ..counts },
+            under_way: 0,
+            connections: 1,
+            latency: Histogram::default(),
+        });
+        assert_eq!(live.progress(&plan, starts).recent.good, 15);
     }
 }

@@ -4,6 +4,7 @@
 //! neither may simply need longer.
 
 use std::collections::BTreeMap;
+use std::convert::Infallible;
 use std::sync::{Arc, Mutex, OnceLock, PoisonError};
 use std::time::Duration;
 
@@ -39,8 +40,8 @@ impl Diagnosis {
         self.said.get().map(String::as_str)
     }
 
-    /// Watches the first start. Never returns, so that it can stand beside what it watches.
-    pub async fn watch(&self, instances: &watch::Receiver<Arc<Vec<Instance>>>, ready_path: &str) {
+    /// Watches the first start, and stands beside what it watches.
+    pub async fn watch(&self, instances: &watch::Receiver<Arc<Vec<Instance>>>, ready_path: &str) -> Infallible {
         loop {
             sleep(INTERVAL).await;
             let instances = Arc::clone(&instances.borrow());

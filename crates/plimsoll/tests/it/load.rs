@@ -116,6 +116,17 @@ fn a_rate_brings_its_number_of_requests_and_goodput_is_judged_by_them() {
 }
 
 #[test]
+fn a_spike_comes_between_two_calm_parts() {
+    let (bench, server) = (Bench::new(), Server::start(CAPACITY, 0).unwrap());
+    let output = bench.load(&[&url(&server), "--rate", "20", "--spike", "60", "--duration", "3s", "--json", "run.json"]);
+    assert_exit(&output, 0);
+    let run = bench.json("run.json");
+    let seconds = run["lines"][0]["recordings"][0]["seconds"].as_array().unwrap();
+    let due: Vec<_> = seconds.iter().take(3).map(|second| second["due"].as_u64().unwrap()).collect();
+    assert_eq!(due, [20, 60, 20]);
+}
+
+#[test]
 fn a_fallback_is_known_by_the_mark_that_the_edge_puts_on_it() {
     assert_eq!(plimsoll_load::record::FALLBACK_HEADER, plimsoll_policy::fallback::layer::HEADER.as_str());
 }

@@ -11,13 +11,13 @@ use http_body::{Body, Frame, SizeHint};
 use pin_project_lite::pin_project;
 use tower::{Layer, Service};
 
-use super::{Admission, Ask, Outcome, Permit};
+use super::{Admission, Ask, Outcome, Permit, kind};
 use crate::remaining::Remaining;
 use crate::respond::layer::pending;
 
 /// Lets a request through when there is a place for it; the place is held until the answer's body has ended.
 ///
-/// `ask` says from the head of a request how much it matters, for whom it is made, and until when. Refusals become problems in a
+/// `ask` says from the head of a request how much it matters, for whom it is made, and until when; its kind is told by its path. Refusals become problems in a
 /// [`RespondLayer`](crate::respond::layer::RespondLayer) further out. The service is cloned for each request, and each future is boxed.
 ///
 /// ```
@@ -84,7 +84,7 @@ where
 
     fn call(&mut self, request: Request<B>) -> Self::Future {
         let (head, body) = request.into_parts();
-        let ask = (self.layer.ask)(&head);
+        let ask = Ask { kind: kind(head.uri.path().as_bytes()), ..(self.layer.ask)(&head) };
         let admission = Arc::clone(&self.layer.admission);
         // The service that was asked whether it is ready is the one to call.
         let ready = self.inner.clone();

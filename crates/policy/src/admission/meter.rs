@@ -90,7 +90,8 @@ impl Meter {
     pub(super) fn was_quiet(&self, now_ns: u64, places: usize) -> bool {
         let elapsed_ns = now_ns.saturating_sub(self.began_ns.load(Relaxed));
         let at_work_ns = self.latency_sum_ns.load(Relaxed) + self.abandoned_sum_ns.load(Relaxed);
-        elapsed_ns >= PERIOD_MIN_NS && is_quiet(at_work_ns as f64, elapsed_ns, places)
+        // Within the time of an answer or two nothing needs to have been completed, however busy it is.
+        elapsed_ns >= PERIOD_MIN_NS.max(2 * self.mean_ns()) && is_quiet(at_work_ns as f64, elapsed_ns, places)
     }
 
     /// Ends the period and begins the next. Called by one at a time; what others count in between falls to either period. None if somebody

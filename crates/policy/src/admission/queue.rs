@@ -20,9 +20,9 @@ const CALM_AFTER_NS: u64 = 1_000_000_000;
 /// In an overloaded class at least this many may wait, however slow the pool: a place that comes free must find somebody.
 const WAITERS_MIN: usize = 2;
 /// A class becomes overloaded at this part of its bound already, while arrivals exceed what is completed by this factor for so long.
-const EARLY_PART: f64 = 0.3;
+const EARLY_PART: f64 = 0.4;
 const GROWTH: f64 = 1.1;
-const BURST_NS: u64 = 400_000_000;
+const BURST_NS: u64 = 1_000_000_000;
 /// A client is told to come back within half a minute at the most: nobody can see further ahead.
 const RETRY_AFTER_MAX_S: f64 = 30.0;
 

@@ -3,8 +3,6 @@
 //! The kernel answers for zombies as for the living, and an orphan stays a zombie until the system's first process reaps it: at once under
 //! an init, seconds later or never in some containers. Nobody should wait for that, so the state is read from `/proc`.
 
-use std::path::Path;
-
 use rustix::io::Errno;
 use rustix::process::{Pid, test_kill_process_group};
 
@@ -12,18 +10,20 @@ pub(super) fn has_living_member(group: Pid) -> bool {
     if test_kill_process_group(group) == Err(Errno::SRCH) {
         return false;
     }
-    // Without `/proc` a zombie counts as alive: too careful, never too early.
-    !Path::new("/proc/self").exists() || living_members(group).next().is_some()
+    // Where `/proc` cannot be read a zombie counts as alive: too careful, never too early.
+    living_members(group).is_none_or(|mut members| members.next().is_some())
 }
 
-/// Nobody, without `/proc`.
-pub(super) fn living_members(group: Pid) -> impl Iterator<Item = u32> {
-    let entries = std::fs::read_dir("/proc").into_iter().flatten();
+/// The processes of a group; None if `/proc` cannot be read. For want of descriptors every process may be one
+/// of them.
+pub(super) fn living_members(group: Pid) -> Option<impl Iterator<Item = u32>> {
+    let entries = std::fs::read_dir("/proc").ok()?;
     let pids = entries.filter_map(|entry| entry.ok()?.file_name().to_str()?.parse::<u32>().ok());
-    pids.filter(move |pid| {
-        let stat = std::fs::read_to_string(format!("/proc/{pid}/stat"));
-        stat.is_ok_and(|stat| living_in(&stat) == Some(group.as_raw_nonzero().get()))
-    })
+    Some(pids.filter(move |pid| match std::fs::read_to_string(format!("/proc/{pid}/stat")) {
+        Ok(stat) => living_in(&stat) == Some(group.as_raw_nonzero().get()),
+        // Any other error: it has ended since it was listed, or is somebody else's.
+        Err(error) => matches!(Errno::from_io_error(&error), Some(Errno::MFILE | Errno::NFILE)),
+    }))
 }
 
 /// The group of the process that a `stat` file describes, unless it is dead.

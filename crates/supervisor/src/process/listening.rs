@@ -21,7 +21,7 @@ const LISTENS: &str = "0A";
 
 pub(crate) fn addresses(group: u32) -> BTreeSet<SocketAddr> {
     let Some(group) = Pid::from_raw(group.cast_signed()) else { return BTreeSet::new() };
-    let members: Vec<u32> = group::living_members(group).take(PROCESSES_MAX).collect();
+    let members: Vec<u32> = group::living_members(group).into_iter().flatten().take(PROCESSES_MAX).collect();
     let sockets: BTreeSet<String> = members.iter().flat_map(|pid| sockets_of(*pid)).collect();
     // All of a group see the same network, unless one of them has gone to another.
     let tables = members.first().into_iter().flat_map(|pid| ["tcp", "tcp6"].map(|table| format!("/proc/{pid}/net/{table}")));

@@ -75,7 +75,7 @@ async fn stalls_are_answered_by_the_other_instance_for_two_percent_of_load() {
 }
 
 #[tokio::test]
-async fn who_lost_a_race_has_not_failed_and_no_client_has_left() {
+async fn who_lost_a_race_has_not_failed_and_keeps_its_place_while_the_instance_works_on() {
     let stalling = Stalling::each(2).await;
     let edge = Edge::with(
         |plan| {
@@ -91,6 +91,7 @@ async fn who_lost_a_race_has_not_failed_and_no_client_has_left() {
         assert_eq!(client.ask(get("/x")).await.status(), 200);
     }
     assert_eq!(edge.gateway.edge().client_gone_total, 0);
+    assert_eq!(edge.gateway.load_lines()[0].lingering, 1);
     for instance in edge.gateway.instances() {
         assert_eq!((instance.failures_total, instance.ejections_total), (0, 0), "{}", instance.id);
     }

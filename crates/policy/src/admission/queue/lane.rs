@@ -1,14 +1,24 @@
 //! The waiters of one class: tenants take turns, each tenant's own come in order.
 //!
 //! Turns are kept by start-time fair queueing: each waiter is stamped with the round in which it is due, one round later than the one
-//! before it of the same tenant, and never earlier than the round that is being served. Whoever has the earliest stamp is next. Nothing is
-//! kept of a tenant that does not wait, so what the lane knows is bounded by who stands in it.
+//! before it of the same tenant. Whoever has the earliest stamp is next. Nothing is kept of a tenant that does not wait, so what the lane
+//! knows is bounded by who stands in it.
+//!
+//! Who comes with nobody of its own waiting is given credit: it may be stamped a few rounds before the one that is being served, so that a
+//! light tenant does not wait behind its own requests whenever two or three come together. While credit is used the rounds go on, a little
+//! slower, so that whoever is passed by has its turn after all: however many light tenants there are, a heavy one keeps three quarters of
+//! its share.
 
 use std::collections::{BTreeMap, BTreeSet, HashMap};
 
 use super::super::rate::Rate;
 use super::{Arrival, CALM_AFTER_NS};
 use crate::priority::Priority;
+
+/// Rounds are counted in these parts.
+const ROUND: u64 = 1 << 16;
+/// How far before the present round a stamp may lie.
+const CREDIT: u64 = 4 * ROUND;
 
 /// Proof of a stand in the queue.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -50,7 +60,7 @@ pub(super) struct Lane<W> {
     tenants: HashMap<u64, BTreeSet<Turn>>,
     /// How many each tenant has waiting, for the longest.
     lengths: BTreeSet<(usize, u64)>,
-    /// The round that is being served.
+    /// The round that is being served. Never goes back.
     round: u64,
     called: Rate,
     turned_away: Rate,
@@ -69,7 +79,7 @@ impl<W> Default for Lane<W> {
             rounds: BTreeMap::new(),
             tenants: HashMap::new(),
             lengths: BTreeSet::new(),
-            round: 0,
+            round: CREDIT,
             called: Rate::default(),
             turned_away: Rate::default(),
             overloaded: false,
@@ -107,7 +117,8 @@ impl<W> Lane<W> {
     pub(super) fn push(&mut self, number: u64, arrival: &Arrival, payload: W) {
         let Arrival { now_ns, tenant, deadline_ns, start_by_ns, .. } = *arrival;
         let turns = self.tenants.entry(tenant).or_default();
-        let round = turns.last().map_or(self.round, |(last, _)| (last + 1).max(self.round));
+        let earliest = self.round - CREDIT;
+        let round = turns.last().map_or(earliest, |(last, _)| (last + ROUND).max(earliest));
         let before = turns.len();
         turns.insert((round, number));
         self.lengths.remove(&(before, tenant));
@@ -119,7 +130,8 @@ impl<W> Lane<W> {
     /// Whoever is due.
     pub(super) fn pop(&mut self, now_ns: u64) -> Option<Waiter<W>> {
         let (&turn, _) = if self.is_newest_first(now_ns) { self.waiters.last_key_value() } else { self.waiters.first_key_value() }?;
-        self.round = turn.0;
+        let uses_credit = turn.0 < self.round;
+        self.round = if uses_credit { self.round + ROUND * 3 / 4 / self.tenants.len() as u64 } else { turn.0 };
         self.called.add(now_ns);
         self.take(turn)
     }
