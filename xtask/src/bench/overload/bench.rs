@@ -121,6 +121,11 @@ impl Bench {
         Ok(limit)
     }
 
+    /// The machine may have become another since it was measured.
+    pub(super) fn forget_limit(&mut self, app: App) {
+        self.limits.retain(|(known, _)| *known != app);
+    }
+
     /// How long it takes to find the limit of an app.
     pub(super) fn limit_seconds(&self) -> f64 {
         (1 + CONNECTIONS.len()) as f64 * self.lengths.measure / 2.0 + START_SECONDS
