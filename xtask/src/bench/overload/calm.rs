@@ -3,6 +3,8 @@
 //! Two apps take ten minutes each: the one with a database, whose limit moves with the machine and is therefore measured once more
 //! afterwards, and the synthetic one, whose limit is the same whatever the machine does.
 
+use std::fmt::Write;
+
 use anyhow::Result;
 
 use super::app::App;
@@ -33,15 +35,16 @@ pub(super) fn run(bench: &mut Bench) -> Result<String> {
         bench.forget_limit(app);
         let after = bench.limit(app)?;
         let totals = &stage.totals;
-        table.push_str(&format!(
-            "| {} | {limit:.0}/s | {:.0}/s | {} | **{}** | {} | {} | {after:.0}/s |\n",
+        writeln!(
+            table,
+            "| {} | {limit:.0}/s | {:.0}/s | {} | **{}** | {} | {} | {after:.0}/s |",
             app.name(),
             stage.offered(),
             totals.due,
             totals.refused(),
             totals.unanswered(),
             milliseconds(totals.good_ms(0.99))
-        ));
+        )?;
     }
     Ok(table)
 }
