@@ -26,7 +26,7 @@ use crate::message::Request;
 use crate::outlier::Eligibility;
 
 /// How long a request waits when there is no instance at all: long enough for a restart, short enough for a person.
-pub(crate) const WAIT_FOR_INSTANCE: Duration = Duration::from_secs(5);
+const WAIT_FOR_INSTANCE: Duration = Duration::from_secs(5);
 
 /// How long before an attempt at an instance that has just failed: time enough to learn that it is gone.
 const PAUSE_BEFORE_SAME: Duration = Duration::from_millis(100);

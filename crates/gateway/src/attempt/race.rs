@@ -79,7 +79,7 @@ impl Race<'_> {
         let ((result, total_ends), won) = better(first, second.as_mut(), |(result, _)| worth(result)).await;
         self.once.is_decided.set(true);
         // Had it not been for the second, the first would have taken at least as long.
-        if worth(&result) == Worth::Answer {
+        if result.is_ok() {
             hedge.answered(began.elapsed(), now_ns());
         }
         Ended { result, total_ends, second: Some(Second { slot, instance, won }) }

@@ -17,8 +17,8 @@ use crate::respond::layer::pending;
 
 /// Lets a request through when there is a place for it; the place is held until the answer's body has ended.
 ///
-/// `ask` says from the head of a request how much it matters, for whom it is made, and until when; its kind is told by its path. Refusals become problems in a
-/// [`RespondLayer`](crate::respond::layer::RespondLayer) further out. The service is cloned for each request, and each future is boxed.
+/// `ask` says from the head of a request how much it matters, for whom it is made, and until when; its kind is told by its path.
+/// Refusals become problems in a [`RespondLayer`](crate::respond::layer::RespondLayer) further out. The service is cloned for each request, and each future is boxed.
 ///
 /// ```
 /// use std::convert::Infallible;

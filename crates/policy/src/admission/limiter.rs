@@ -16,7 +16,7 @@ mod period;
 #[cfg(test)]
 mod tests;
 
-pub(super) use self::period::{Period, is_quiet};
+pub(super) use self::period::{FEW, Period, is_quiet};
 
 /// Answers may take this many times as long as when the instances are not busy. Leaner limits lose throughput wherever work passes
 /// through several stages that wait for each other, the more so the more uneven it is: while a few long answers are worked on, many short
@@ -245,7 +245,7 @@ impl Limiter {
 
     fn calm(&mut self, period: &Period) {
         self.last = None;
-        if period.served >= 20 {
+        if period.served >= FEW {
             // Nobody waits, so latencies are as uneven as the work.
             self.dispersion += 0.2 * (period.variation().powi(2) - self.dispersion);
         }
@@ -267,7 +267,7 @@ impl Limiter {
     /// A calm period with room to spare teaches what an answer takes when the instances are not busy. More is believed
     /// only half: it may be the beginning of a queue.
     fn refer(&mut self, period: &Period) {
-        if period.answering() > self.limit / 2.0 || period.served < 20 {
+        if period.answering() > self.limit / 2.0 || period.served < FEW {
             return;
         }
         self.learn_reference(period);

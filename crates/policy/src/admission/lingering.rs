@@ -7,8 +7,8 @@ use std::sync::atomic::AtomicU64;
 use std::sync::atomic::Ordering::SeqCst;
 use std::sync::{Mutex, MutexGuard, PoisonError};
 
-/// Work is believed to last this many times the mean, in halves: latencies have tails.
-const MEAN_HALVES: u64 = 3;
+/// Work is believed to last this many times the mean, or what it has taken already, in halves: latencies have tails.
+pub(super) const HALVES: u64 = 3;
 /// Nobody's work is waited for longer than this after the client left.
 const REST_MAX_NS: u64 = 10_000_000_000;
 
@@ -68,7 +68,7 @@ impl Lingering {
 /// of that.
 pub(super) fn estimated_end_ns(began_ns: u64, now_ns: u64, mean_ns: u64) -> u64 {
     let age_ns = now_ns.saturating_sub(began_ns);
-    let end_ns = began_ns + mean_ns / 2 * MEAN_HALVES;
+    let end_ns = began_ns + mean_ns / 2 * HALVES;
     end_ns.max(now_ns + age_ns / 2).min(now_ns + REST_MAX_NS)
 }
 

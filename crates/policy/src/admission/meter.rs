@@ -3,14 +3,12 @@
 use std::sync::atomic::AtomicU64;
 use std::sync::atomic::Ordering::Relaxed;
 
-use super::limiter::{Period, is_quiet};
+use super::limiter::{FEW, Period, is_quiet};
 
 /// A period is not shorter than this, however many answers come.
 const PERIOD_MIN_NS: u64 = 50_000_000;
-/// A period with some answers ends after this time, though it wants more.
+/// A period with some answers ends after this time, though it wants more; with few it goes on for up to five times as long.
 const PERIOD_MAX_NS: u64 = 2_000_000_000;
-/// With so few answers it goes on for up to five times as long.
-const SERVED_FEW: u64 = 20;
 /// Latencies are squared in these units, so that a minute squared and thousands of them fit.
 const SQUARE_UNIT_SHIFT: u32 = 13;
 
@@ -131,7 +129,7 @@ impl Meter {
             return false;
         }
         let served = (self.counts.load(Relaxed) & u64::from(u32::MAX)) + self.abandoned.load(Relaxed);
-        let patience_ns = if served < SERVED_FEW { 5 * PERIOD_MAX_NS } else { PERIOD_MAX_NS };
+        let patience_ns = if served < FEW { 5 * PERIOD_MAX_NS } else { PERIOD_MAX_NS };
         served >= self.served_min.load(Relaxed) || elapsed_ns >= patience_ns
     }
 

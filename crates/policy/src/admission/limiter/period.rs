@@ -1,16 +1,18 @@
 //! What was counted between two looks.
 
+use super::super::lingering::HALVES;
+
 /// The share of answers whose place went straight to a waiter from which on the limit is what holds the load back.
 const LIMITED_SHARE: f64 = 0.8;
 /// The part of its places that a pool uses, on average, from which on it is busy. Below, the load came only at the end of the period or was
 /// a short burst, and an average over both would take the quiet time for all that the pool can do.
 const BUSY_PART: f64 = 0.1;
-/// Work that was abandoned is believed to last so many times as long as its client waited, as it is by those who keep its place.
-const LINGERS: f64 = 1.5;
+/// Work that was abandoned is believed to last so many times as long as its client waited.
+const LINGERS: f64 = HALVES as f64 / 2.0;
 /// A request that is abandoned after so many times what an answer takes was no ordinary one. Less may be the work of a queue.
 const APART: f64 = 5.0;
 /// What fewer than this say may be chance.
-const FEW: u64 = 20;
+pub(in super::super) const FEW: u64 = 20;
 
 /// A period of measurement.
 #[derive(Clone, Copy, Debug, Default)]
