@@ -83,13 +83,13 @@ impl Service for Origin {
             Ok(count) => count,
             Err(error) => return error.kind() == ErrorKind::WouldBlock,
         };
-        // A head nearly always comes whole; only a torn one is put together.
-        if unended.is_empty() && buffer[..count].ends_with(b"\r\n\r\n") && count < 2048 {
+        // A head nearly always comes whole and alone; only others are put together.
+        if unended.is_empty() && end_of_head(&buffer[..count]) == Some(count) {
             return stream.write_all(&self.answer).is_ok();
         }
         unended.extend_from_slice(&buffer[..count]);
-        while let Some(end) = unended.windows(4).position(|window| window == b"\r\n\r\n") {
-            unended.drain(..end + 4);
+        while let Some(end) = end_of_head(unended) {
+            unended.drain(..end);
             if stream.write_all(&self.answer).is_err() {
                 return false;
             }
@@ -100,6 +100,11 @@ impl Service for Origin {
     fn close(&mut self, index: usize) {
         self.clients[index] = None;
     }
+}
+
+/// How many bytes the first head takes, with the empty line that ends it.
+fn end_of_head(bytes: &[u8]) -> Option<usize> {
+    bytes.windows(4).position(|window| window == b"\r\n\r\n").map(|start| start + 4)
 }
 
 struct Relay {
@@ -168,16 +173,19 @@ mod tests {
     #[test]
     fn a_torn_head_is_one_request_and_two_in_one_are_two() {
         let (origin, _) = start();
-        let mut stream = TcpStream::connect((Ipv4Addr::LOCALHOST, origin)).unwrap();
-        stream.set_nodelay(true).unwrap();
-        stream.set_read_timeout(Some(Duration::from_secs(10))).unwrap();
-        for piece in ["GET / HTTP/1.1\r\nHost: a\r", "\n\r", "\nGET / HTTP/1.1\r\nHost: a\r\n\r\n"] {
-            stream.write_all(piece.as_bytes()).unwrap();
-            thread::yield_now();
+        let torn = ["GET / HTTP/1.1\r\nHost: a\r", "\n\r", "\nGET / HTTP/1.1\r\nHost: a\r\n\r\n"];
+        for pieces in [torn.to_vec(), vec![&*torn.concat()]] {
+            let mut stream = TcpStream::connect((Ipv4Addr::LOCALHOST, origin)).unwrap();
+            stream.set_nodelay(true).unwrap();
+            stream.set_read_timeout(Some(Duration::from_secs(10))).unwrap();
+            for piece in &pieces {
+                stream.write_all(piece.as_bytes()).unwrap();
+                thread::yield_now();
+            }
+            stream.shutdown(std::net::Shutdown::Write).unwrap();
+            let mut answers = String::new();
+            stream.read_to_string(&mut answers).unwrap();
+            assert_eq!(answers.matches("HTTP/1.1 200 OK").count(), 2, "in {} pieces", pieces.len());
         }
-        stream.shutdown(std::net::Shutdown::Write).unwrap();
-        let mut answers = String::new();
-        stream.read_to_string(&mut answers).unwrap();
-        assert_eq!(answers.matches("HTTP/1.1 200 OK").count(), 2);
     }
 }
