@@ -1,19 +1,45 @@
 //! What an operator can set at the edge. Defaults live in `plimsoll/src/config`; units are in the types.
 
-use std::net::SocketAddr;
+use std::net::{SocketAddr, TcpListener};
 use std::time::Duration;
 
 use plimsoll_policy::forwarded::TrustedProxies;
 use plimsoll_policy::{admission, backoff, breaker, budget};
 
 use crate::sender::Sender;
-use crate::{balance, outlier};
+use crate::{balance, outlier, tls};
 
+/// Where the edge listens, and with how many hands: what a reload cannot change.
+#[derive(Debug)]
+pub struct Listening {
+    pub doors: Vec<Door>,
+    /// Threads, each with its own runtime, sockets and upstream connections.
+    pub workers: usize,
+}
+
+/// An address that clients connect to.
+#[derive(Debug)]
+pub struct Door {
+    pub address: SocketAddr,
+    pub speaks: Speaks,
+    /// Sockets that listen there already, handed over by another process. None: they are opened.
+    pub sockets: Vec<TcpListener>,
+}
+
+/// What is spoken at a door.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Speaks {
+    /// HTTP/1.1, and HTTP/2 by prior knowledge.
+    Http,
+    /// The same over TLS, chosen by ALPN.
+    Https,
+}
+
+/// What a reload may change.
 #[derive(Clone, Debug)]
 pub struct Config {
-    pub listen: SocketAddr,
-    /// Threads, each with its own runtime, listener and upstream connections.
-    pub workers: usize,
+    /// Certificates and rules for `Https` doors.
+    pub tls: Option<tls::Server>,
     pub trusted_proxies: TrustedProxies,
     pub timeouts: Timeouts,
     pub limits: Limits,
@@ -75,7 +101,7 @@ pub enum AccessLog {
 }
 
 /// How the members of one upstream are chosen and judged.
-#[derive(Clone, Debug)]
+#[derive(Clone, Debug, PartialEq)]
 pub struct UpstreamConfig {
     pub name: String,
     pub balance: balance::Policy,
@@ -93,7 +119,7 @@ pub struct UpstreamConfig {
     pub breaker: Option<breaker::Config>,
 }
 
-#[derive(Clone, Debug)]
+#[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Probe {
     /// Asked with GET, 2xx is ready; without a path a TCP connect is enough.
     pub path: Option<String>,

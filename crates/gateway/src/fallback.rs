@@ -1,5 +1,6 @@
 //! What a route answers when no real answer can be had. The decision is [`plimsoll_policy::fallback`]'s; this is how it is carried out.
 
+use std::rc::Rc;
 use std::sync::Arc;
 
 use plimsoll_policy::Refusal;
@@ -11,8 +12,9 @@ use crate::attempt::Attempts;
 use crate::interim::Interim;
 use crate::journey::Journey;
 use crate::message::{Framing, Headers, Request, Response, ResponseBody, ResponseHead};
+use crate::plan::Plan;
+use crate::pool::Pool;
 use crate::route::Route;
-use crate::worker::Worker;
 
 /// Where a route's other answer comes from.
 #[derive(Clone, Debug)]
@@ -33,7 +35,8 @@ impl Fallback {
 
 /// Passes an answer on, and replaces a refusal where the route has something better and it may.
 pub(crate) async fn instead(
-    worker: &Worker,
+    plan: &Plan,
+    pool: &Rc<Pool>,
     route: &Route,
     ask: Option<Ask>,
     result: Result<Response, Refusal>,
@@ -55,9 +58,9 @@ pub(crate) async fn instead(
             Ok(answer(prepared))
         }
         Fallback::Upstream(position) => {
-            let upstream = &worker.upstreams[*position];
+            let upstream = &plan.upstreams[*position];
             let max = journey.attempts + 1;
-            let attempts = Attempts { config: &worker.config, upstream, pool: &worker.pool, ask, hedge: None, max };
+            let attempts = Attempts { config: &plan.config, upstream, pool, ask, hedge: None, max };
             // Boxed because it is rare: the futures of requests that are answered stay small.
             match Box::pin(attempts.run(request, interim, journey)).await {
                 Ok(mut response) => {

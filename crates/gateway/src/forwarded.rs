@@ -51,7 +51,7 @@ impl Hop {
         }
         put(b"\r\nx-forwarded-proto: ");
         let scheme = given(Name::XForwardedProto).or_else(|| proto_of_forwarded(self.given(headers, Name::Forwarded)));
-        put(scheme.unwrap_or(b"http"));
+        put(scheme.unwrap_or(self.peer.scheme().as_bytes()));
         put(b"\r\nx-forwarded-host: ");
         put(given(Name::XForwardedHost).unwrap_or(host));
         put(b"\r\nforwarded: ");
@@ -62,7 +62,9 @@ impl Hop {
         put(close);
         put(b";host=\"");
         put(host);
-        put(b"\";proto=http\r\nvia: ");
+        put(b"\";proto=");
+        put(self.peer.scheme().as_bytes());
+        put(b"\r\nvia: ");
         list(&mut put, headers.all(Name::Via));
         put(b"1.1 plimsoll\r\nx-request-id: ");
         put(self.request_id.as_str().as_bytes());
@@ -94,7 +96,7 @@ mod tests {
             headers.push(name.as_bytes(), value.as_bytes());
         }
         let trusted = TrustedProxies::new(vec![trusted.parse().unwrap()]);
-        let mut hop = Hop::new(Peer::new("10.0.0.9".parse().unwrap(), &trusted), &headers, &trusted);
+        let mut hop = Hop::new(Peer::new("10.0.0.9".parse().unwrap(), false, &trusted), &headers, &trusted);
         hop.request_id = RequestId::parse(b"id").unwrap();
         let mut front = Vec::new();
         hop.write(&mut front, &headers, b"shop.example");

@@ -40,21 +40,21 @@ pub(crate) async fn serve(worker: Rc<Worker>, transport: Transport, prefix: Byte
     let mut builder = h2::server::Builder::new();
     builder
         .max_concurrent_streams(STREAMS_MAX)
-        .max_header_list_size((HEAD_CEILING * worker.config.limits.head_bytes_max) as u32)
+        .max_header_list_size((HEAD_CEILING * worker.plan().config.limits.head_bytes_max) as u32)
         .initial_window_size(STREAM_WINDOW_BYTES)
         .initial_connection_window_size(CONNECTION_WINDOW_BYTES)
         .max_send_buffer_size(SEND_BUFFER_BYTES);
     let io = io::Prefixed::new(transport, prefix);
-    let Ok(Ok(mut connection)) = timeout(worker.config.timeouts.head, builder.handshake(io)).await else { return };
+    let Ok(Ok(mut connection)) = timeout(worker.plan().config.timeouts.head, builder.handshake(io)).await else { return };
     let streams = TaskTracker::new();
     let mut drained = Box::pin(worker.drain.clone().wait());
     let mut stopping = false;
-    let mut idle_ends = Instant::now() + worker.config.timeouts.idle;
+    let mut idle_ends = Instant::now() + worker.plan().config.timeouts.idle;
     loop {
         tokio::select! {
             accepted = connection.accept() => {
                 let Some(Ok((request, respond))) = accepted else { return };
-                idle_ends = Instant::now() + worker.config.timeouts.idle;
+                idle_ends = Instant::now() + worker.plan().config.timeouts.idle;
                 streams.spawn_local(stream(Rc::clone(&worker), request, respond, peer));
             }
             () = &mut drained, if !stopping => {
@@ -71,7 +71,7 @@ pub(crate) async fn serve(worker: Rc<Worker>, transport: Transport, prefix: Byte
                     stopping = true;
                     connection.graceful_shutdown();
                 }
-                idle_ends = Instant::now() + if stopping { GOODBYE } else { worker.config.timeouts.idle };
+                idle_ends = Instant::now() + if stopping { GOODBYE } else { worker.plan().config.timeouts.idle };
             }
         }
     }
@@ -81,7 +81,7 @@ async fn stream(worker: Rc<Worker>, request: http::Request<RecvStream>, respond:
     let interim = Interim::Http2(RefCell::new(respond));
     let is_head = request.method() == http::Method::HEAD;
     let (method, target) = (request.method().clone(), Bytes::copy_from_slice(request.uri().path().as_bytes()));
-    let (response, mut journey) = match translate::request(request, &worker.config.limits) {
+    let (response, mut journey) = match translate::request(request, &worker.plan().config.limits) {
         Ok(mut request) => {
             let answered = tokio::select! {
                 biased;
@@ -120,7 +120,7 @@ async fn answer(
     if ends_here {
         return Ok(());
     }
-    let mut sender = Sender { stream, alarm: Alarm::new(), pending: Bytes::new(), write_idle: worker.config.timeouts.write_idle };
+    let mut sender = Sender { stream, alarm: Alarm::new(), pending: Bytes::new(), write_idle: worker.plan().config.timeouts.write_idle };
     poll_fn(|cx| sender.poll(cx, &mut body, journey)).await
 }
 

@@ -6,6 +6,8 @@
 //! |---|---|
 //! | `listen`, `worker` | sockets, one runtime per core, connection caps, drain |
 //! | `http1`, `http2` | the client's protocol; `message` is what both become |
+//! | `tls` | certificates, and the handshake |
+//! | `plan` | what a reload swaps: everything that is decided about requests |
 //! | `pipeline` | the order of the steps at the edge, with the reason for each; `journey` counts and logs the request |
 //! | `sender` | who is treated as one: by consistent hashing, by fair queueing |
 //! | `route` | host and path choose the upstream |
@@ -38,19 +40,21 @@ pub mod outlier;
 mod overload;
 mod peer;
 mod pipeline;
+mod plan;
 mod pool;
 mod probe;
 pub mod route;
 pub mod sender;
 mod stats;
+pub mod tls;
 mod transport;
 mod tunnel;
 mod upstream;
 mod worker;
 
-pub use config::Config;
+pub use config::{Config, Listening};
 pub use endpoint::{Address, Endpoint};
 pub use fallback::Fallback;
-pub use gateway::{Error, Gateway, Source};
+pub use gateway::{Error, Gateway, Setup, Source};
 pub use pipeline::ORDER;
 pub use probe::{OnHealth, Why};

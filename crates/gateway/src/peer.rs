@@ -12,16 +12,22 @@ const TEXT_BYTES_MAX: usize = 45;
 pub(crate) struct Peer {
     pub(crate) address: IpAddr,
     pub(crate) is_trusted: bool,
+    /// Whether what it says is encrypted on its way here.
+    pub(crate) is_secure: bool,
     text: [u8; TEXT_BYTES_MAX],
     length: usize,
 }
 
 impl Peer {
-    pub(crate) fn new(address: IpAddr, trusted: &TrustedProxies) -> Self {
+    pub(crate) fn new(address: IpAddr, is_secure: bool, trusted: &TrustedProxies) -> Self {
         let address = address.to_canonical();
-        let mut peer = Self { address, is_trusted: trusted.contains(address), text: [0; TEXT_BYTES_MAX], length: 0 };
+        let mut peer = Self { address, is_trusted: trusted.contains(address), is_secure, text: [0; TEXT_BYTES_MAX], length: 0 };
         write!(peer, "{address}").expect("an address fits");
         peer
+    }
+
+    pub(crate) fn scheme(&self) -> &'static str {
+        if self.is_secure { "https" } else { "http" }
     }
 
     /// The address as text.

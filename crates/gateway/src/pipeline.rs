@@ -2,6 +2,8 @@
 //!
 //! Each step says why it stands where it stands. `plimsoll explain` prints the same order.
 
+use std::rc::Rc;
+
 use bytes::Bytes;
 use http::Method;
 use plimsoll_policy::admission::{self, Ask};
@@ -15,6 +17,8 @@ use crate::interim::Interim;
 use crate::journey::Journey;
 use crate::message::{Framing, Headers, Name, Request, Response};
 use crate::peer::Peer;
+use crate::plan::Plan;
+use crate::pool::Pool;
 use crate::route::Route;
 use crate::upstream::Upstream;
 use crate::worker::Worker;
@@ -37,9 +41,10 @@ pub const ORDER: &[(&str, &str)] = &[
 ];
 
 pub(crate) async fn run(worker: &Worker, peer: Peer, request: &mut Request, interim: &Interim) -> (Response, Journey) {
-    let hop = Hop::new(peer, &request.headers, &worker.config.trusted_proxies);
-    let mut journey = Journey::begin(&worker.edge, worker.config.access_log, hop, request.method.clone(), request.target.clone());
-    let response = match steps(worker, request, interim, &mut journey).await {
+    let plan = worker.plan();
+    let hop = Hop::new(peer, &request.headers, &plan.config.trusted_proxies);
+    let mut journey = Journey::begin(&worker.edge, plan.config.access_log, hop, request.method.clone(), request.target.clone());
+    let response = match steps(&plan, &worker.pool, request, interim, &mut journey).await {
         Ok(response) => {
             journey.answered(response.head.status);
             response
@@ -54,39 +59,40 @@ pub(crate) async fn run(worker: &Worker, peer: Peer, request: &mut Request, inte
 
 /// The journey of what could not be made a request: it ends before the first step, counted and logged all the same.
 pub(crate) fn refuse(worker: &Worker, peer: Peer, method: Method, target: Bytes, refusal: &Refusal) -> (Response, Journey) {
-    let hop = Hop::new(peer, &Headers::default(), &worker.config.trusted_proxies);
-    let mut journey = Journey::begin(&worker.edge, worker.config.access_log, hop, method, target);
+    let plan = worker.plan();
+    let hop = Hop::new(peer, &Headers::default(), &plan.config.trusted_proxies);
+    let mut journey = Journey::begin(&worker.edge, plan.config.access_log, hop, method, target);
     journey.refused(refusal);
     (Response::refusal(refusal, hop.request_id.as_str()), journey)
 }
 
-async fn steps(worker: &Worker, request: &mut Request, interim: &Interim, journey: &mut Journey) -> Result<Response, Refusal> {
+async fn steps(plan: &Plan, pool: &Rc<Pool>, request: &mut Request, interim: &Interim, journey: &mut Journey) -> Result<Response, Refusal> {
     if request.method == Method::CONNECT || request.method == Method::TRACE {
         let detail = format!("{} is not served here", request.method);
         return Err(Refusal::new(Reason::NotImplemented, detail));
     }
-    let limits = &worker.config.limits;
+    let limits = &plan.config.limits;
     if let Framing::Length(length) = request.framing
         && length > limits.body_bytes_max
     {
         let detail = format!("a body may have {} bytes, this one announces {length}", limits.body_bytes_max);
         return Err(Refusal::new(Reason::BodyTooLarge, detail));
     }
-    let Some(route) = worker.routes.find(Some(&request.host), request.routed_path()) else {
+    let Some(route) = plan.routes.find(Some(&request.host), request.routed_path()) else {
         return Err(Refusal::new(Reason::NoRoute, "no route matches this host and path"));
     };
     journey.route = Some(route.pattern.clone());
     let allowed = request.headers.first(Name::XRequestTimeoutMs).and_then(deadline::parse);
     request.deadline = deadline::earliest(journey.started(), allowed, route.policies.deadline);
-    let upstream = &worker.upstreams[route.upstream];
+    let upstream = &plan.upstreams[route.upstream];
     let ask = route.policies.needs_place.then(|| ask(upstream, route, request, journey));
-    let (hedge, max) = (route.hedge.as_deref(), worker.config.retry.attempts_max);
-    let attempts = Attempts { config: &worker.config, upstream, pool: &worker.pool, ask, hedge, max };
+    let (hedge, max) = (route.hedge.as_deref(), plan.config.retry.attempts_max);
+    let attempts = Attempts { config: &plan.config, upstream, pool, ask, hedge, max };
     let mut result = attempts.run(request, interim, journey).await;
     if let Err(refusal) = &mut result {
         deadline::attribute(refusal, allowed, route.policies.deadline);
     }
-    fallback::instead(worker, route, ask, result, request, interim, journey).await
+    fallback::instead(plan, pool, route, ask, result, request, interim, journey).await
 }
 
 /// What a request says about itself when it asks for a place below the load line.

@@ -1,4 +1,4 @@
-//! A connected byte stream: TCP or a Unix socket.
+//! A connected byte stream: TCP, TLS over it, or a Unix socket.
 
 use std::io::{self, IoSlice};
 use std::pin::Pin;
@@ -6,11 +6,21 @@ use std::task::{Context, Poll};
 
 use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
 use tokio::net::{TcpStream, UnixStream};
+use tokio_rustls::TlsStream;
 
 #[derive(Debug)]
 pub(crate) enum Transport {
     Tcp(TcpStream),
     Unix(UnixStream),
+    /// Boxed: it holds keys and records, and most connections have none.
+    Tls(Box<TlsStream<TcpStream>>),
+}
+
+impl Transport {
+    /// Whether what was written may still wait on this side until it is flushed.
+    pub(crate) fn holds_back(&self) -> bool {
+        matches!(self, Self::Tls(_))
+    }
 }
 
 impl From<TcpStream> for Transport {
@@ -34,6 +44,10 @@ macro_rules! delegate {
             }
             Transport::Unix(stream) => {
                 let $stream = Pin::new(stream);
+                $call
+            }
+            Transport::Tls(stream) => {
+                let $stream = Pin::new(&mut **stream);
                 $call
             }
         }

@@ -73,8 +73,13 @@ impl Direction {
             match self.state {
                 State::Open => {
                     self.buffer.reserve(BUFFER_BYTES);
-                    if ready!(poll_read_buf(Pin::new(&mut *from), cx, &mut self.buffer))? == 0 {
-                        self.state = State::Closing;
+                    match poll_read_buf(Pin::new(&mut *from), cx, &mut self.buffer)? {
+                        Poll::Ready(0) => self.state = State::Closing,
+                        Poll::Ready(_) => {}
+                        Poll::Pending => {
+                            ready!(Pin::new(&mut *to).poll_flush(cx))?;
+                            return Poll::Pending;
+                        }
                     }
                 }
                 State::Closing => {

@@ -2,6 +2,8 @@
 
 mod member;
 mod resilience;
+mod snapshot;
+mod watched;
 
 use std::collections::HashMap;
 use std::net::IpAddr;
@@ -18,6 +20,7 @@ use tokio::time::{Instant, timeout, timeout_at};
 
 pub(crate) use member::{Health, Member, MemberStats, Permit, with_rng};
 pub(crate) use resilience::Resilience;
+pub(crate) use watched::Watched;
 
 use crate::balance::{self, Balancer};
 use crate::config::UpstreamConfig;

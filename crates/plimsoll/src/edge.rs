@@ -7,10 +7,10 @@ use std::sync::Arc;
 use std::thread;
 
 use anyhow::{Context, anyhow};
-use plimsoll_gateway::config::{AccessLog, Limits, Probe, Retry, Timeouts, UpstreamConfig};
+use plimsoll_gateway::config::{AccessLog, Door, Limits, Probe, Retry, Speaks, Timeouts, UpstreamConfig};
 use plimsoll_gateway::route::{Policies, Route};
 use plimsoll_gateway::sender::Sender;
-use plimsoll_gateway::{Address, Endpoint, Gateway, OnHealth, Source, balance, outlier};
+use plimsoll_gateway::{Address, Endpoint, Gateway, Listening, OnHealth, Setup, Source, balance, outlier};
 use plimsoll_policy::forwarded::TrustedProxies;
 use plimsoll_policy::{admission, backoff, breaker, budget, hedge};
 
@@ -18,14 +18,19 @@ use crate::config::{self, Limit, ServerAddress, Settings};
 use crate::listening;
 use crate::report::Failure;
 
-fn gateway(settings: &Settings) -> plimsoll_gateway::Config {
+/// Where clients come in.
+fn listening(settings: &Settings) -> Listening {
+    let config::Gateway { bind, port, workers, .. } = settings.gateway;
+    let workers = if workers == 0 { thread::available_parallelism().map_or(1, usize::from) } else { workers };
+    let door = Door { address: SocketAddr::new(bind, port), speaks: Speaks::Http, sockets: Vec::new() };
+    Listening { doors: vec![door], workers }
+}
+
+/// What is decided about requests, whatever their route and upstream.
+fn config(settings: &Settings) -> plimsoll_gateway::Config {
     let config::Gateway { timeouts, limits, retry, .. } = &settings.gateway;
     plimsoll_gateway::Config {
-        listen: SocketAddr::new(settings.gateway.bind, settings.gateway.port),
-        workers: match settings.gateway.workers {
-            0 => thread::available_parallelism().map_or(1, usize::from),
-            workers => workers,
-        },
+        tls: None,
         trusted_proxies: TrustedProxies::new(settings.gateway.trusted_proxies.clone()),
         timeouts: Timeouts {
             head: timeouts.head,
@@ -133,7 +138,8 @@ fn sender(named: &config::HashOn) -> Sender {
 
 /// Starts the edge. A port in use is the most common reason why not, but not the only one.
 pub fn start(settings: &Settings, sources: Vec<Source>, routes: Vec<Route>, on_health: &OnHealth) -> Result<Gateway, Failure> {
-    Gateway::start(gateway(settings), sources, routes, on_health).map_err(|error| match error {
+    let setup = Setup { config: config(settings), sources, routes };
+    Gateway::start(listening(settings), setup, on_health).map_err(|error| match error {
         plimsoll_gateway::Error::Listen { address, ref source } => {
             let hint = listening::hint(source.kind(), address, listening::GATEWAY);
             Failure::failed(error).hint_if(hint)
@@ -225,7 +231,7 @@ mod tests {
         assert_eq!(upstream.ejection, outlier::Config { slow_after, ..outlier::Config::default() });
         assert_eq!(upstream.retry_budget, budget::Config::default());
         assert_eq!(upstream.breaker, Some(breaker::Config { slow_after, ..breaker::Config::default() }));
-        assert_eq!(gateway(&settings).retry.backoff, backoff::Config::default());
+        assert_eq!(config(&settings).retry.backoff, backoff::Config::default());
         let settings = &settings.gateway.hedge;
         let hedge = hedge::Config { share: settings.share as f32, quantile: settings.quantile as f32, delay_min: settings.delay_min };
         assert_eq!(hedge, hedge::Config::default());

@@ -81,7 +81,7 @@ impl Server {
 
     /// Answers a connection that is one too many.
     pub(crate) async fn turn_away(mut self) {
-        let detail = format!("the gateway holds {} connections", self.worker.config.limits.connections_max);
+        let detail = format!("the gateway holds {} connections", self.worker.plan().config.limits.connections_max);
         let refusal = Refusal::new(Reason::TooManyConnections, detail).with_retry_after(Duration::from_secs(1));
         if self.refuse(&refusal).await.is_ok() {
             self.linger().await;
@@ -90,7 +90,7 @@ impl Server {
 
     /// Waits for a request's first byte; false when the client leaves, is idle for too long, or the gateway drains.
     async fn begun(&mut self) -> bool {
-        self.alarm.set_after(self.worker.config.timeouts.idle);
+        self.alarm.set_after(self.worker.plan().config.timeouts.idle);
         let (wire, alarm, drained) = (&self.wire, &mut self.alarm, &mut self.drained);
         poll_fn(|cx| match wire.borrow_mut().poll_begun(cx) {
             Poll::Ready(begun) => Poll::Ready(begun.is_ok()),
@@ -101,8 +101,9 @@ impl Server {
     }
 
     async fn head(&mut self) -> Result<Option<RequestHead>, Refusal> {
-        let limits = &self.worker.config.limits;
-        self.alarm.set_after(self.worker.config.timeouts.head);
+        let plan = self.worker.plan();
+        let limits = &plan.config.limits;
+        self.alarm.set_after(plan.config.timeouts.head);
         let (wire, alarm) = (&self.wire, &mut self.alarm);
         let block = poll_fn(|cx| match wire.borrow_mut().poll_head(cx, limits.head_bytes_max) {
             Poll::Ready(block) => Poll::Ready(Some(block)),
@@ -158,7 +159,7 @@ impl Server {
     fn request(&self, head: RequestHead) -> Request {
         let body = match head.framing {
             Framing::None | Framing::Length(0) => RequestBody::empty(),
-            _ => RequestBody::http1(Rc::clone(&self.wire), self.worker.config.limits.body_bytes_max),
+            _ => RequestBody::http1(Rc::clone(&self.wire), self.worker.plan().config.limits.body_bytes_max),
         };
         let RequestHead { method, target, host, headers, framing, upgrade, .. } = head;
         Request { method, target, host, headers, framing, body, upgrade, deadline: None }
@@ -166,7 +167,7 @@ impl Server {
 
     /// Runs the work for a request for as long as its client is there; dropping it cancels what the instance was asked to do.
     async fn while_present<T>(&self, work: impl Future<Output = T>) -> Option<T> {
-        let bytes_max = self.worker.config.limits.head_bytes_max;
+        let bytes_max = self.worker.plan().config.limits.head_bytes_max;
         tokio::select! {
             biased;
             done = work => Some(done),
@@ -228,7 +229,7 @@ impl Server {
                 if *ended {
                     return Poll::Ready(Ok(()));
                 }
-                return wire.poll_gone(cx, self.worker.config.limits.head_bytes_max).map(|()| Err(Gone));
+                return wire.poll_gone(cx, self.worker.plan().config.limits.head_bytes_max).map(|()| Err(Gone));
             }
             match wire.poll_flush(cx) {
                 Poll::Ready(Ok(())) => self.alarm.off(),
@@ -240,7 +241,7 @@ impl Server {
                     // A slow reader is fine as long as it reads.
                     if !self.alarm.is_set() || self.written != written {
                         self.written = written;
-                        self.alarm.set_after(self.worker.config.timeouts.write_idle);
+                        self.alarm.set_after(self.worker.plan().config.timeouts.write_idle);
                     }
                     ready!(self.alarm.poll(cx));
                     journey.note("the client accepted nothing for too long".to_owned());
@@ -264,7 +265,7 @@ impl Server {
         // In this order: the exchange may hold the request's body, and that the client's wire.
         let Some((instance, _permit)) = exchange.into_pipe() else { return };
         let Some(client) = Rc::into_inner(self.wire) else { return };
-        let idle = self.worker.config.timeouts.stream_idle;
+        let idle = self.worker.plan().config.timeouts.stream_idle;
         (journey.bytes_in, journey.bytes_out) = tunnel::run(client.into_inner().into_parts(), instance.into_parts(), idle).await;
         journey.complete();
     }

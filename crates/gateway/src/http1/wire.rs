@@ -180,13 +180,15 @@ pub(crate) struct Out {
     pub(crate) back: Vec<u8>,
     front_written: usize,
     back_written: usize,
+    /// All of it was written, but may wait in the transport.
+    held_back: bool,
     /// Bytes that ever left: zero means the peer cannot have seen anything.
     pub(crate) bytes_total: u64,
 }
 
 impl Out {
     pub(crate) fn is_empty(&self) -> bool {
-        self.front.is_empty() && self.data.is_empty() && self.back.is_empty()
+        self.front.is_empty() && self.data.is_empty() && self.back.is_empty() && !self.held_back
     }
 
     /// Forgets what waits: the peer does not read any more.
@@ -200,7 +202,7 @@ impl Out {
     }
 
     fn poll_flush(&mut self, transport: &mut Transport, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
-        while !self.is_empty() {
+        while !(self.front.is_empty() && self.data.is_empty() && self.back.is_empty()) {
             let slices =
                 [IoSlice::new(&self.front[self.front_written..]), IoSlice::new(&self.data), IoSlice::new(&self.back[self.back_written..])];
             let count = ready!(Pin::new(&mut *transport).poll_write_vectored(cx, &slices))?;
@@ -208,6 +210,11 @@ impl Out {
                 return Poll::Ready(Err(io::ErrorKind::WriteZero.into()));
             }
             self.advance(count);
+            self.held_back = transport.holds_back();
+        }
+        if self.held_back {
+            ready!(Pin::new(transport).poll_flush(cx))?;
+            self.held_back = false;
         }
         Poll::Ready(Ok(()))
     }

@@ -28,7 +28,7 @@ pub(crate) enum Sniffed {
 /// Reads until the first bytes tell the protocol. A connection that stays silent is an idle one.
 pub(crate) async fn sniff(transport: &mut Transport, worker: &Worker) -> Sniffed {
     let mut buffer = BytesMut::with_capacity(8 * 1024);
-    let told = timeout(worker.config.timeouts.idle, async {
+    let told = timeout(worker.plan().config.timeouts.idle, async {
         loop {
             let read = poll_fn(|cx| poll_read_buf(Pin::new(&mut *transport), cx, &mut buffer)).await;
             match read {

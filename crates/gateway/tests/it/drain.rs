@@ -103,7 +103,7 @@ async fn what_does_not_finish_is_cut_off_when_the_time_is_up() {
     let edge = Edge::with(
         |plan| {
             plan.config.timeouts.drain = ms(150);
-            plan.config.workers = 2;
+            plan.workers = 2;
         },
         &[&origin],
     )
@@ -125,7 +125,7 @@ async fn what_does_not_finish_is_cut_off_when_the_time_is_up() {
 #[tokio::test]
 async fn a_drain_of_an_idle_gateway_takes_no_time() {
     let origin = Origin::named("x").await;
-    let edge = Edge::with(|plan| plan.config.workers = 2, &[&origin]).await;
+    let edge = Edge::with(|plan| plan.workers = 2, &[&origin]).await;
     let mut idle = edge.connect().await;
     idle.ask(get("/x")).await;
     let started = Instant::now();

@@ -3,10 +3,10 @@
 use std::net::SocketAddr;
 use std::sync::{Arc, Mutex};
 
-use plimsoll_gateway::config::{AccessLog, Limits, Probe, Retry, Timeouts, UpstreamConfig};
+use plimsoll_gateway::config::{AccessLog, Door, Limits, Probe, Retry, Speaks, Timeouts, UpstreamConfig};
 use plimsoll_gateway::route::Route;
 use plimsoll_gateway::sender::Sender;
-use plimsoll_gateway::{Config, Endpoint, Gateway, OnHealth, Source, balance, outlier};
+use plimsoll_gateway::{Config, Endpoint, Gateway, Listening, OnHealth, Setup, Source, balance, outlier};
 use plimsoll_policy::forwarded::TrustedProxies;
 use plimsoll_policy::{admission, backoff, breaker, budget};
 use plimsoll_telemetry::snapshot::InstanceState;
@@ -25,6 +25,7 @@ pub(crate) struct Edge {
 
 /// What a test may change before the start.
 pub(crate) struct Plan {
+    pub(crate) workers: usize,
     pub(crate) config: Config,
     pub(crate) upstream: UpstreamConfig,
     pub(crate) routes: Vec<Route>,
@@ -56,9 +57,9 @@ impl Plan {
             upstream_idle_per_instance_max: 64,
         };
         Self {
+            workers: 1,
             config: Config {
-                listen: SocketAddr::from(([127, 0, 0, 1], 0)),
-                workers: 1,
+                tls: None,
                 trusted_proxies: TrustedProxies::default(),
                 timeouts,
                 limits,
@@ -114,7 +115,10 @@ impl Edge {
         });
         let others = plan.others.into_iter().map(|(config, endpoints)| Source { config, endpoints: watch::channel(endpoints).1 });
         let sources = std::iter::once(Source { config: plan.upstream, endpoints }).chain(others).collect();
-        let gateway = Gateway::start(plan.config, sources, plan.routes, &on_health).unwrap();
+        let door = Door { address: SocketAddr::from(([127, 0, 0, 1], 0)), speaks: Speaks::Http, sockets: Vec::new() };
+        let listening = Listening { doors: vec![door], workers: plan.workers };
+        let setup = Setup { config: plan.config, sources, routes: plan.routes };
+        let gateway = Gateway::start(listening, setup, &on_health).unwrap();
         Self { gateway, endpoints: publish, news }
     }
 
