@@ -16,6 +16,9 @@
 //! | [`breaker`] | whether an attempt should be made at all |
 //! | [`hedge`] | when a second attempt races a slow first one |
 //! | [`fallback`] | what is answered when no real answer can be had |
+//! | [`content_coding`] | which coding an answer gets, of those that its client takes |
+//! | [`conditional`] | whether a conditional request gets what it asks for |
+//! | [`byte_range`] | which part of a representation is asked for |
 //! | [`access_log`] | what is written about a request once it is over |
 //! | [`clock`] | the time that decisions are told |
 //! | [`catch_panic`] | what a bug in a handler costs |
@@ -26,8 +29,11 @@ pub mod admission;
 pub mod backoff;
 pub mod breaker;
 pub mod budget;
+pub mod byte_range;
 pub mod catch_panic;
 pub mod clock;
+pub mod conditional;
+pub mod content_coding;
 pub mod deadline;
 pub mod fallback;
 pub mod forwarded;

@@ -22,6 +22,10 @@ pub struct Refusal {
     pub errors: Vec<Fault>,
     /// How long the client should wait before it tries again, sent as `Retry-After`.
     pub retry_after: Option<Duration>,
+    /// The methods that would have done, sent as `Allow`.
+    pub allow: Option<String>,
+    /// How long the representation is of which a part was asked for that is not there, sent as `Content-Range`.
+    pub length: Option<u64>,
     /// What governs this refusal, where it is not what governs every other one for the same reason.
     pub setting: Option<&'static str>,
 }
@@ -37,7 +41,7 @@ pub struct Fault {
 
 impl Refusal {
     pub fn new(reason: Reason, detail: impl Into<Cow<'static, str>>) -> Self {
-        Self { reason, detail: detail.into(), errors: Vec::new(), retry_after: None, setting: None }
+        Self { reason, detail: detail.into(), errors: Vec::new(), retry_after: None, allow: None, length: None, setting: None }
     }
 
     #[must_use]
@@ -49,6 +53,18 @@ impl Refusal {
     #[must_use]
     pub fn with_retry_after(mut self, wait: Duration) -> Self {
         self.retry_after = Some(wait);
+        self
+    }
+
+    #[must_use]
+    pub fn with_allow(mut self, methods: String) -> Self {
+        self.allow = Some(methods);
+        self
+    }
+
+    #[must_use]
+    pub fn with_length(mut self, length: u64) -> Self {
+        self.length = Some(length);
         self
     }
 

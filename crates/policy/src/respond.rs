@@ -53,6 +53,8 @@ reasons! {
     MalformedRequest = "malformed-request", 400, "The request is not valid HTTP";
     /// A JSON body could not be parsed.
     MalformedBody = "malformed-body", 400, "The body is not valid JSON";
+    /// The request came unencrypted where that is not done.
+    TlsRequired = "tls-required", 400, "The request must come by https", "gateway.tls.redirect";
     /// No session, or one that is expired, forged or logged out.
     SessionMissing = "session-missing", 401, "No valid session";
     /// The admin listener wants a token.
@@ -64,13 +66,17 @@ reasons! {
     /// No route matches the request.
     NoRoute = "no-route", 404, "No route matches this request", "route.match";
     /// The path exists, the method does not.
-    MethodNotAllowed = "method-not-allowed", 405, "The method is not allowed here";
+    MethodNotAllowed = "method-not-allowed", 405, "The method is not allowed here", "route.methods";
     /// The client sent its head too slowly.
     HeadTimeout = "head-timeout", 408, "The request head took too long", "gateway.timeouts.head";
     /// The client stopped sending its body.
     BodyTimeout = "body-timeout", 408, "The request body stopped arriving", "gateway.timeouts.body_idle";
+    /// The client sends its body, but too slowly.
+    BodyTooSlow = "body-too-slow", 408, "The request body came too slowly", "gateway.limits.body_bytes_per_second_min";
     /// The content did not arrive in the time this call of the API waits.
     ContentTimeout = "content-timeout", 408, "The content took too long to arrive";
+    /// The content is not what the client takes it for.
+    PreconditionFailed = "precondition-failed", 412, "A condition of the request does not hold";
     /// The body is larger than allowed.
     BodyTooLarge = "body-too-large", 413, "The request body is too large", "gateway.limits.body_bytes_max";
     /// The content is larger than this call of the API reads.
@@ -79,6 +85,8 @@ reasons! {
     TargetTooLong = "target-too-long", 414, "The request target is too long", "gateway.limits.target_bytes_max";
     /// The content type is not one this route reads.
     UnsupportedMediaType = "unsupported-media-type", 415, "The content type is not supported";
+    /// None of the file is where the range asked for lies.
+    RangeNotSatisfiable = "range-not-satisfiable", 416, "The range lies outside of the content";
     /// The client expects what this server cannot promise.
     ExpectationFailed = "expectation-failed", 417, "The expectation cannot be met";
     /// The body is valid JSON with invalid contents; `errors` lists every fault.
@@ -101,6 +109,8 @@ reasons! {
     CircuitOpen = "circuit-open", 503, "The upstream is failing", "gateway.breaker.failure_share" or "BreakerLayer::new";
     /// The gateway holds as many connections as it may.
     TooManyConnections = "too-many-connections", 503, "Too many connections", "gateway.limits.connections_max";
+    /// One client holds as many connections as it may.
+    TooManyFromClient = "too-many-from-client", 503, "Too many connections from this address", "gateway.limits.connections_per_client_max";
     /// More requests arrive than the instances can serve in time.
     Overloaded = "overloaded", 503, "The service is overloaded", "gateway.admission.queue_wait_max" or "AdmissionLayer::new";
     /// Too little time is left for an answer: the work was not begun.

@@ -5,7 +5,7 @@ use std::pin::Pin;
 use std::task::{Context, Poll, ready};
 
 use bytes::Bytes;
-use http::header::{CACHE_CONTROL, CONTENT_LENGTH, CONTENT_TYPE, RETRY_AFTER};
+use http::header::{ALLOW, CACHE_CONTROL, CONTENT_LENGTH, CONTENT_RANGE, CONTENT_TYPE, RETRY_AFTER};
 use http::{HeaderValue, Method, Request, Response};
 use pin_project_lite::pin_project;
 use tower::{Layer, Service};
@@ -36,6 +36,12 @@ fn write_head<B>(response: &mut Response<B>, refusal: &Refusal, length: usize) {
     headers.insert(CONTENT_LENGTH, HeaderValue::from(length));
     // The body names one request: no cache may answer another one with it, though 404 and 405 are cacheable by default.
     headers.insert(CACHE_CONTROL, HeaderValue::from_static("no-store"));
+    if let Some(allow) = refusal.allow.as_deref().and_then(|allow| HeaderValue::from_str(allow).ok()) {
+        headers.insert(ALLOW, allow);
+    }
+    if let Some(range) = refusal.length.and_then(|length| HeaderValue::from_str(&format!("bytes */{length}")).ok()) {
+        headers.insert(CONTENT_RANGE, range);
+    }
     if let Some(seconds) = refusal.retry_after_seconds() {
         headers.insert(RETRY_AFTER, HeaderValue::from(seconds));
     }
