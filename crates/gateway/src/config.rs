@@ -7,7 +7,7 @@ use plimsoll_policy::forwarded::TrustedProxies;
 use plimsoll_policy::{admission, backoff, breaker, budget};
 
 use crate::sender::Sender;
-use crate::{balance, outlier, tls};
+use crate::{balance, outlier, secure, tls};
 
 /// Where the edge listens, and with how many hands: what a reload cannot change.
 #[derive(Debug)]
@@ -112,6 +112,8 @@ pub struct UpstreamConfig {
     /// Whose requests take turns while they wait for a place.
     pub fair_by: Sender,
     pub probe: Probe,
+    /// How TLS is spoken with members that are reached by it.
+    pub tls: Option<secure::Client>,
     pub ejection: outlier::Config,
     /// What attempts after failed ones may cost.
     pub retry_budget: budget::Config,

@@ -9,6 +9,8 @@ use std::sync::Arc;
 use rustix::io::Errno;
 use tokio::net::{TcpStream, UnixStream};
 
+use crate::failure::Failure;
+use crate::secure;
 use crate::transport::Transport;
 
 /// One instance, as told to the gateway.
@@ -20,6 +22,8 @@ pub struct Endpoint {
     pub generation: u64,
     pub address: Address,
     pub weight: u32,
+    /// Those with the lowest one of which anybody is well get everything.
+    pub priority: u16,
     /// Finishes what it has and gets nothing new: on its way out, or without a process at the moment.
     pub draining: bool,
 }
@@ -34,6 +38,11 @@ impl Endpoint {
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
 pub enum Address {
     Tcp(SocketAddr),
+    /// TLS over TCP. The name is whom its certificate must be for.
+    Tls {
+        address: SocketAddr,
+        name: Arc<str>,
+    },
     Unix(PathBuf),
 }
 
@@ -41,6 +50,7 @@ impl fmt::Display for Address {
     fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
             Self::Tcp(address) => write!(formatter, "http://{address}"),
+            Self::Tls { address, .. } => write!(formatter, "https://{address}"),
             Self::Unix(path) => write!(formatter, "unix:{}", path.display()),
         }
     }
@@ -53,14 +63,30 @@ pub(crate) fn is_our_shortage(error: &io::Error) -> bool {
 }
 
 impl Address {
-    pub(crate) async fn connect(&self) -> io::Result<Transport> {
+    /// The address that a connection is opened to; none for a Unix socket.
+    pub fn socket(&self) -> Option<SocketAddr> {
         match self {
-            Self::Tcp(address) => {
-                let stream = TcpStream::connect(address).await?;
-                stream.set_nodelay(true)?;
-                Ok(stream.into())
-            }
-            Self::Unix(path) => Ok(UnixStream::connect(path).await?.into()),
+            Self::Tcp(address) | Self::Tls { address, .. } => Some(*address),
+            Self::Unix(_) => None,
         }
     }
+
+    /// A connection that is ready for requests. `tls`: how it is spoken, where it is.
+    pub(crate) async fn connect(&self, tls: Option<&secure::Client>) -> Result<Transport, Failure> {
+        match self {
+            Self::Tcp(address) => Ok(connect(*address).await.map_err(Failure::Connect)?.into()),
+            Self::Tls { address, name } => {
+                let tls = tls.ok_or_else(|| Failure::Handshake(io::Error::other("this upstream is not set up for TLS")))?;
+                let stream = connect(*address).await.map_err(Failure::Connect)?;
+                tls.handshake(stream, name).await.map_err(Failure::Handshake)
+            }
+            Self::Unix(path) => Ok(UnixStream::connect(path).await.map_err(Failure::Connect)?.into()),
+        }
+    }
+}
+
+async fn connect(address: SocketAddr) -> io::Result<TcpStream> {
+    let stream = TcpStream::connect(address).await?;
+    stream.set_nodelay(true)?;
+    Ok(stream)
 }

@@ -4,6 +4,7 @@ use std::io;
 
 use plimsoll_policy::admission;
 use plimsoll_policy::{Reason, Refusal};
+use plimsoll_trust::Fault;
 
 use crate::config::Config;
 use crate::endpoint::is_our_shortage;
@@ -15,6 +16,8 @@ use crate::outlier;
 pub(crate) enum Failure {
     Connect(io::Error),
     ConnectTimeout,
+    /// There is a connection, but TLS could not be agreed on.
+    Handshake(io::Error),
     /// The instance closed or reset the connection before it answered.
     Closed,
     Malformed(&'static str),
@@ -62,6 +65,7 @@ impl Failure {
         match self {
             Self::Connect(error) => format!("connect: {error}"),
             Self::ConnectTimeout => "connect: timed out".to_owned(),
+            Self::Handshake(error) => format!("TLS: {} ({error})", Fault::of(error)),
             Self::Closed => "the instance closed the connection before it answered".to_owned(),
             Self::Malformed(what) => format!("the instance sent {what}"),
             Self::Stalled => "the instance stopped reading the request".to_owned(),
@@ -76,6 +80,7 @@ impl Failure {
     pub(crate) fn refusal(&self, sent: bool, config: &Config) -> Refusal {
         let (reason, detail) = match self {
             Self::Connect(_) | Self::ConnectTimeout => (Reason::UpstreamFailed, "no instance could be reached".to_owned()),
+            Self::Handshake(error) => (Reason::UpstreamFailed, format!("no instance could be reached: {}", Fault::of(error))),
             Self::Closed if sent => {
                 (Reason::UpstreamFailed, "the instance broke off; whether it acted on the request is not known".to_owned())
             }

@@ -193,6 +193,7 @@ impl Exchange {
         match connection.wire.poll_head(cx, RESPONSE_HEAD_BYTES_MAX) {
             Poll::Ready(Ok(block)) => Poll::Ready(self.parse(&block)),
             Poll::Ready(Err(HeadError::Closed)) => Poll::Ready(Err(Failure::Closed)),
+            Poll::Ready(Err(HeadError::NotAccepted(error))) => Poll::Ready(Err(Failure::Handshake(error))),
             Poll::Ready(Err(HeadError::TooLarge(_))) => Poll::Ready(Err(Failure::Malformed("a head of more than 256 KiB"))),
             Poll::Ready(Err(HeadError::BareNewline)) => Poll::Ready(Err(Failure::Malformed("a line that ends without CR"))),
             Poll::Pending => {
@@ -404,9 +405,9 @@ fn silence_ends(idle: Duration, work_ends: Option<Instant>, permit: &Permit) -> 
 async fn connect(permit: &Permit, limit: Duration, deadline: Option<Instant>) -> Result<Box<Connection>, Failure> {
     let limit = Instant::now() + limit;
     let ends = deadline.map_or(limit, |deadline| deadline.min(limit));
-    match timeout_at(ends, permit.member().endpoint.address.connect()).await {
+    match timeout_at(ends, permit.member().connect()).await {
         Ok(Ok(transport)) => Ok(Connection::new(transport)),
-        Ok(Err(error)) => Err(Failure::Connect(error)),
+        Ok(Err(failure)) => Err(failure),
         Err(_) if ends < limit => Err(Failure::DeadlinePassed),
         Err(_) => Err(Failure::ConnectTimeout),
     }

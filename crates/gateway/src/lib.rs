@@ -16,6 +16,7 @@
 //! | `attempt`, `failure` | which attempts a request gets |
 //! | `upstream`, `balance`, `outlier`, `probe` | which instance takes an attempt, and which may not |
 //! | `forward`, `pool`, `tunnel` | one attempt on one connection |
+//! | `secure` | TLS with instances: whom to believe, and what to show |
 
 mod alarm;
 mod attempt;
@@ -44,6 +45,7 @@ mod plan;
 mod pool;
 mod probe;
 pub mod route;
+pub mod secure;
 pub mod sender;
 mod stats;
 pub mod tls;

@@ -7,13 +7,15 @@ use std::time::Duration;
 
 use bytes::BytesMut;
 use http::{Method, StatusCode};
+use plimsoll_trust::Fault;
 use tokio::task::JoinSet;
 use tokio::time::{sleep, timeout};
 
 use crate::config::Probe;
 use crate::endpoint::{Endpoint, is_our_shortage};
-use crate::http1::Wire;
+use crate::failure::Failure;
 use crate::http1::head::parse_response;
+use crate::http1::{HeadError, Wire};
 use crate::message::Frame;
 use crate::upstream::{Health, Member, Upstream};
 
@@ -32,6 +34,8 @@ pub type OnHealth = Arc<dyn Fn(&Endpoint, Result<(), Why>) + Send + Sync>;
 pub enum Why {
     /// It answers the probe, but not with 2xx.
     Status(StatusCode),
+    /// TLS could not be agreed on.
+    Tls(Fault),
     Other(&'static str),
 }
 
@@ -39,6 +43,7 @@ impl fmt::Display for Why {
     fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
             Self::Status(status) => write!(formatter, "it answers {}", status.as_u16()),
+            Self::Tls(fault) => fault.fmt(formatter),
             Self::Other(why) => formatter.write_str(why),
         }
     }
@@ -85,6 +90,9 @@ async fn probe(upstream: Arc<Upstream>, member: Arc<Member>, on_health: OnHealth
                     if reason != why {
                         on_health(&member.endpoint, Err(reason));
                     }
+                }
+                if matches!(reason, Why::Tls(_)) && member.health() == Health::Unknown && reason != why {
+                    tracing::warn!(instance.id = &*member.endpoint.id, why = %reason, "instance cannot be used");
                 }
                 why = reason;
             }
@@ -134,14 +142,20 @@ async fn ask(member: &Member, config: &Probe) -> Result<(), NotReady> {
 }
 
 async fn ask_once(member: &Member, config: &Probe) -> Result<(), NotReady> {
-    let connecting = member.endpoint.address.connect().await;
-    let transport = connecting.map_err(|error| if is_our_shortage(&error) { NotReady::Unknown } else { "cannot connect".into() })?;
+    let transport = member.connect().await.map_err(|failure| match failure {
+        Failure::Connect(error) if is_our_shortage(&error) => NotReady::Unknown,
+        Failure::Handshake(error) => NotReady::Because(Why::Tls(Fault::of(&error))),
+        _ => "cannot connect".into(),
+    })?;
     let Some(path) = &config.path else { return Ok(()) };
     let mut wire = Wire::new(transport, BytesMut::new());
     let request = format!("GET {path} HTTP/1.1\r\nhost: localhost\r\nuser-agent: plimsoll-probe\r\nconnection: close\r\n\r\n");
     wire.out.front.extend_from_slice(request.as_bytes());
     poll_fn(|cx| wire.poll_flush(cx)).await.map_err(|_| "cannot send")?;
-    let block = poll_fn(|cx| wire.poll_head(cx, RESPONSE_HEAD_BYTES_MAX)).await.map_err(|_| "no answer")?;
+    let block = poll_fn(|cx| wire.poll_head(cx, RESPONSE_HEAD_BYTES_MAX)).await.map_err(|error| match error {
+        HeadError::NotAccepted(error) => NotReady::Because(Why::Tls(Fault::of(&error))),
+        _ => "no answer".into(),
+    })?;
     let (head, _) = parse_response(&block, &Method::GET)?;
     wire.begin_body(head.framing);
     let mut bytes_left = RESPONSE_BODY_BYTES_MAX;

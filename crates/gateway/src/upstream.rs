@@ -2,6 +2,7 @@
 
 mod member;
 mod resilience;
+mod roster;
 mod snapshot;
 mod watched;
 
@@ -22,11 +23,12 @@ pub(crate) use member::{Health, Member, MemberStats, Permit, with_rng};
 pub(crate) use resilience::Resilience;
 pub(crate) use watched::Watched;
 
-use crate::balance::{self, Balancer};
+use crate::balance;
 use crate::config::UpstreamConfig;
 use crate::endpoint::Endpoint;
 use crate::message::Request;
 use crate::outlier::Eligibility;
+use roster::Roster;
 
 /// How long a request waits when there is no instance at all: long enough for a restart, short enough for a person.
 const WAIT_FOR_INSTANCE: Duration = Duration::from_secs(5);
@@ -48,16 +50,9 @@ pub(crate) struct Upstream {
     pub(crate) resilience: Resilience,
 }
 
-struct Roster {
-    /// Everybody, for probes and the status page.
-    all: Vec<Arc<Member>>,
-    /// Those that have been ready once and are not draining.
-    balancer: Balancer<Arc<Member>>,
-}
-
 impl Upstream {
     pub(crate) fn new(config: UpstreamConfig) -> Self {
-        let roster = Roster { all: Vec::new(), balancer: Balancer::new(config.balancer(), Vec::new()) };
+        let roster = Roster::default();
         let admission = config.admission.clone().map(Admission::new);
         let resilience = Resilience::new(&config);
         Self { config, roster: ArcSwap::from_pointee(roster), stats: Mutex::default(), changed: Notify::new(), admission, resilience }
@@ -74,7 +69,7 @@ impl Upstream {
                 return Arc::clone(same);
             }
             let stats = Arc::clone(stats.entry(endpoint.id.clone()).or_default());
-            Arc::new(Member::new(NEXT_SLOT.fetch_add(1, Relaxed), endpoint.clone(), stats, &self.config.ejection))
+            Arc::new(Member::new(NEXT_SLOT.fetch_add(1, Relaxed), endpoint.clone(), stats, &self.config))
         };
         self.rebuild(endpoints.iter().map(member).collect::<Vec<_>>());
     }
@@ -86,14 +81,15 @@ impl Upstream {
     }
 
     fn rebuild(&self, all: Vec<Arc<Member>>) {
-        let active: Vec<_> = all.iter().filter(|member| member.is_active()).cloned().collect();
+        let roster = Roster::new(all, self.config.balancer());
+        let active = roster.active();
         if let Some(admission) = &self.admission {
-            admission.set_instances(active.len().max(1));
+            admission.set_instances(active.max(1));
         }
-        if !active.is_empty() {
+        if active > 0 {
             self.resilience.somebody_is_there();
         }
-        self.roster.store(Arc::new(Roster { balancer: Balancer::new(self.config.balancer(), active), all }));
+        self.roster.store(Arc::new(roster));
         self.changed.notify_waiters();
     }
 
@@ -108,8 +104,8 @@ impl Upstream {
     /// A place below the load line. Whoever waits for an instance to come at all waits outside: those who wait do not hold up each other.
     pub(crate) async fn enter(&self, ask: &Ask, wait_ends: Option<Instant>) -> Result<Option<admission::Permit>, Refusal> {
         let Some(admission) = &self.admission else { return Ok(None) };
-        if self.roster.load().balancer.members().is_empty() {
-            self.wait(wait_ends, || (!self.roster.load().balancer.members().is_empty()).then_some(())).await?;
+        if self.roster.load().active() == 0 {
+            self.wait(wait_ends, || (self.roster.load().active() > 0).then_some(())).await?;
         }
         admission.enter(ask).await.map(Some)
     }
@@ -168,7 +164,8 @@ impl Upstream {
     }
 
     fn nobody(&self) -> Refusal {
-        let detail = format!("upstream `{}` has no instance that is ready", self.config.name);
+        let what = if self.roster.load().all.is_empty() { "server: no name of it resolves" } else { "instance that is ready" };
+        let detail = format!("upstream `{}` has no {what}", self.config.name);
         Refusal::new(Reason::NoInstance, detail).with_retry_after(Duration::from_secs(1))
     }
 
@@ -176,15 +173,15 @@ impl Upstream {
     /// all places.
     fn pick(&self, tried: &[u64], key: Option<u64>) -> Option<(Arc<Member>, u64)> {
         let roster = self.roster.load();
-        let members = roster.balancer.members();
         let now = now_ns();
+        let balancer = roster.tier(tried, now)?;
+        let members = balancer.members();
         let eligibility = Eligibility::of(members.iter().map(|member| member.is_good(now)), self.config.ejection.panic_threshold);
         let may = |index: usize| eligibility.admits(members[index].is_good(now)) && !tried.contains(&members[index].slot);
         let share = self.admission.as_ref().map_or(u32::MAX, |admission| share(admission.limit(), members.len()));
         // Whoever is kept on one instance stays there, however full it is.
         let has_room = |index: usize| may(index) && (key.is_some() || members[index].in_flight() < share);
-        let pick =
-            |rng: &mut fastrand::Rng| roster.balancer.pick(has_room, key, now, rng).or_else(|| roster.balancer.pick(may, key, now, rng));
+        let pick = |rng: &mut fastrand::Rng| balancer.pick(has_room, key, now, rng).or_else(|| balancer.pick(may, key, now, rng));
         let chosen = with_rng(pick)?;
         Some((Arc::clone(&members[chosen]), now))
     }

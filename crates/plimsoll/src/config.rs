@@ -13,6 +13,7 @@
 //! The strongest layer wins: flag, the flag's variable (`PLIMSOLL_PORT`), `PLIMSOLL__SECTION__KEY`, file, default.
 
 mod coherence;
+mod discovery;
 mod draft;
 mod environment;
 mod file;
@@ -31,6 +32,7 @@ use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 
 pub use coherence::Listener;
+pub use discovery::{Discovery, Family};
 pub use environment::{Environment, fields};
 pub use mistake::Mistake;
 pub use reference::{as_markdown, as_toml};
@@ -40,7 +42,7 @@ pub use shape::{HashOn, Limit, Named, Secret};
 pub use source::Place;
 pub use suggest::closest;
 pub use table::{Field, Table};
-pub use upstream::{Server, ServerAddress, Upstream};
+pub use upstream::{Scheme, Server, ServerAddress, Upstream, is_address};
 
 use draft::{Draft, Entry};
 use source::Kind;

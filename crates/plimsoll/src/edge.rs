@@ -1,20 +1,21 @@
 //! From settings to the gateway's own configuration.
 
 mod fallback;
+pub mod secure;
 
-use std::net::{SocketAddr, ToSocketAddrs};
-use std::sync::Arc;
+use std::net::SocketAddr;
 use std::thread;
 
 use anyhow::{Context, anyhow};
 use plimsoll_gateway::config::{AccessLog, Door, Limits, Probe, Retry, Speaks, Timeouts, UpstreamConfig};
 use plimsoll_gateway::route::{Policies, Route};
 use plimsoll_gateway::sender::Sender;
-use plimsoll_gateway::{Address, Endpoint, Gateway, Listening, OnHealth, Setup, Source, balance, outlier};
+use plimsoll_gateway::{Gateway, Listening, OnHealth, Setup, Source, balance, outlier};
 use plimsoll_policy::forwarded::TrustedProxies;
 use plimsoll_policy::{admission, backoff, breaker, budget, hedge};
 
-use crate::config::{self, Limit, ServerAddress, Settings};
+use crate::config::{self, Limit, Settings};
+use crate::discovery::Discovery;
 use crate::listening;
 use crate::report::Failure;
 
@@ -71,9 +72,10 @@ pub fn fleet(settings: &Settings, name: &str) -> UpstreamConfig {
 }
 
 /// How an upstream from the file is balanced and judged.
-pub fn listed(settings: &Settings, listed: &config::Upstream) -> UpstreamConfig {
+fn listed(settings: &Settings, listed: &config::Upstream) -> Result<UpstreamConfig, Failure> {
     let balance = listed.balance.unwrap_or(settings.gateway.balance);
-    upstream(settings, &listed.name, balance, listed.health_path.as_ref().unwrap_or(&settings.gateway.health.path))
+    let config = upstream(settings, &listed.name, balance, listed.health_path.as_ref().unwrap_or(&settings.gateway.health.path));
+    Ok(UpstreamConfig { tls: secure::client(listed)?, ..config })
 }
 
 fn upstream(settings: &Settings, name: &str, balance: config::Balance, health_path: &str) -> UpstreamConfig {
@@ -96,6 +98,7 @@ fn upstream(settings: &Settings, name: &str, balance: config::Balance, health_pa
             unhealthy_after: health.unhealthy_after,
             healthy_after: health.healthy_after,
         },
+        tls: None,
         ejection: outlier::Config {
             failures: ejection.failures,
             failure_share: ejection.failure_share as f32,
@@ -189,30 +192,10 @@ fn to_route(
     Ok(Route::new(route.host.as_deref(), &route.pattern.to_string(), upstream)?.with(policies))
 }
 
-/// The servers of an upstream, with names resolved. One that resolves to several addresses counts as one: the first.
-pub fn endpoints(settings: &Settings, upstream: &config::Upstream) -> Result<Vec<Endpoint>, Failure> {
-    let listeners = config::Listener::all(settings);
-    let endpoint = |server: &config::Server| {
-        let address = match &server.address {
-            ServerAddress::Unix(path) => Address::Unix(path.clone()),
-            ServerAddress::Tcp { host, port } => {
-                let address = resolve(host, *port)?;
-                if let Some(listener) = listeners.iter().find(|listener| listener.is_reached_at(address)) {
-                    let (message, hint) = listener.refusal(&format!("upstream `{}`: {} ({address})", upstream.name, server.address));
-                    return Err(Failure::asked(message).hint(hint));
-                }
-                Address::Tcp(address)
-            }
-        };
-        let id = Arc::from(server.address.to_string());
-        Ok(Endpoint { id, generation: 0, address, weight: server.weight, draining: false })
-    };
-    upstream.servers.iter().map(endpoint).collect()
-}
-
-fn resolve(host: &str, port: u16) -> Result<SocketAddr, Failure> {
-    let mut addresses = (host, port).to_socket_addrs().with_context(|| format!("cannot resolve `{host}`"))?;
-    addresses.next().ok_or_else(|| Failure::failed(anyhow!("`{host}` has no address")))
+/// The upstreams of the file, with their servers as they come and go.
+pub fn sources(settings: &Settings, discovery: &mut Discovery) -> Result<Vec<Source>, Failure> {
+    let configs = settings.upstreams.iter().map(|upstream| listed(settings, upstream)).collect::<Result<Vec<_>, _>>()?;
+    Ok(configs.into_iter().zip(discovery.follow(settings)).map(|(config, endpoints)| Source { config, endpoints }).collect())
 }
 
 #[cfg(test)]

@@ -154,7 +154,7 @@ fn endpoint(instance: &Instance) -> Endpoint {
         plimsoll_supervisor::Address::Unix(path) => Address::Unix(path.clone()),
     };
     let takes_traffic = matches!(instance.state, State::Starting | State::Ready | State::Unhealthy);
-    Endpoint { id: instance.id.as_str().into(), generation: instance.generation, address, weight: 1, draining: !takes_traffic }
+    Endpoint { id: instance.id.as_str().into(), generation: instance.generation, address, weight: 1, priority: 0, draining: !takes_traffic }
 }
 
 fn spec(plan: &Plan, settings: &Settings, data_dir: &DataDir, open_files: Option<u64>) -> Spec {

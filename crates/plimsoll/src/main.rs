@@ -5,6 +5,7 @@ mod banner;
 mod cli;
 mod config;
 mod data_dir;
+mod discovery;
 mod edge;
 mod fleet;
 mod listening;

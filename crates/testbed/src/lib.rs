@@ -5,6 +5,7 @@
 mod base64;
 pub mod browser;
 pub mod capacity;
+pub mod dns;
 pub mod exchange;
 pub mod node;
 pub mod poll;

@@ -14,6 +14,8 @@ const NEEDS: &[(&str, &str)] = &[
     ("postgresql", "initdb"),
     ("pgbouncer", "pgbouncer"),
     ("nginx", "nginx"),
+    ("dnsmasq-base", "dnsmasq"),
+    ("openssl", "openssl"),
     ("haproxy", "haproxy"),
     ("wrk", "wrk"),
     ("chromium", "chromium"),

@@ -25,14 +25,15 @@ const ARROWS: &[(&str, &[&str])] = &[
         ],
     ),
     ("plimsoll-admin", &["plimsoll-policy", "plimsoll-telemetry"]),
-    ("plimsoll-gateway", &["plimsoll-policy", "plimsoll-telemetry"]),
+    ("plimsoll-gateway", &["plimsoll-policy", "plimsoll-telemetry", "plimsoll-trust"]),
     ("plimsoll-service", &["plimsoll-policy", "plimsoll-state", "plimsoll-telemetry"]),
-    ("plimsoll-load", &[]),
+    ("plimsoll-load", &["plimsoll-trust"]),
     ("plimsoll-policy", &[]),
     ("plimsoll-state", &[]),
     ("plimsoll-supervisor", &[]),
     ("plimsoll-telemetry", &[]),
     ("plimsoll-testbed", &[]),
+    ("plimsoll-trust", &[]),
     ("xtask", &[]),
 ];
 

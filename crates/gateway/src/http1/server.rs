@@ -111,7 +111,7 @@ impl Server {
         });
         match block.await {
             Some(Ok(block)) => parse_request(&block, limits).map(Some),
-            Some(Err(HeadError::Closed)) => Ok(None),
+            Some(Err(HeadError::Closed | HeadError::NotAccepted(_))) => Ok(None),
             Some(Err(HeadError::TooLarge(true))) => {
                 Err(Refusal::new(Reason::TargetTooLong, format!("a request target may have {} bytes", limits.target_bytes_max)))
             }

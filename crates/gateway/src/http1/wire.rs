@@ -5,6 +5,7 @@ use std::pin::Pin;
 use std::task::{Context, Poll, Waker, ready};
 
 use bytes::{Buf, Bytes, BytesMut};
+use plimsoll_trust::Fault;
 use tokio::io::AsyncWrite;
 use tokio_util::io::poll_read_buf;
 
@@ -41,6 +42,8 @@ pub(crate) enum WireError {
 pub(crate) enum HeadError {
     /// The peer closed or reset the connection.
     Closed,
+    /// The peer does not accept the certificate of this side, and says so after the handshake.
+    NotAccepted(io::Error),
     /// The limit was reached; `true` if not even the first line was complete.
     TooLarge(bool),
     BareNewline,
@@ -69,6 +72,7 @@ impl Wire {
                 return Poll::Ready(Err(HeadError::TooLarge(in_first_line)));
             }
             match ready!(self.poll_fill(cx, READ_BYTES)) {
+                Err(error) if Fault::is_refusal(&error) => return Poll::Ready(Err(HeadError::NotAccepted(error))),
                 Ok(0) | Err(_) => return Poll::Ready(Err(HeadError::Closed)),
                 Ok(_) => {}
             }

@@ -2,7 +2,7 @@
 
 use std::cell::RefCell;
 use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, AtomicU8, AtomicU32, AtomicU64, Ordering::Relaxed};
+use std::sync::atomic::{AtomicBool, AtomicU8, AtomicU16, AtomicU32, AtomicU64, Ordering::Relaxed};
 use std::time::Duration;
 
 use plimsoll_policy::admission::{self, Outcome};
@@ -10,11 +10,14 @@ use plimsoll_policy::clock::now_ns;
 use plimsoll_telemetry::Histogram;
 
 use crate::balance::{self, InFlight, Load, Weight};
+use crate::config::UpstreamConfig;
 use crate::endpoint::Endpoint;
 use crate::failure::Failure;
 use crate::message::{Name, ResponseHead};
 use crate::outlier::{self, Outlier, Standing};
+use crate::secure;
 use crate::stats::StatusClasses;
+use crate::transport::Transport;
 
 /// What active probes say.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -32,10 +35,12 @@ pub(crate) struct Member {
     pub(crate) endpoint: Endpoint,
     pub(crate) stats: Arc<MemberStats>,
     weight: AtomicU32,
+    priority: AtomicU16,
     draining: AtomicBool,
     load: Load,
     outlier: Outlier,
     health: AtomicU8,
+    tls: Option<secure::Client>,
 }
 
 /// Totals of one instance name, over all its restarts.
@@ -48,16 +53,27 @@ pub(crate) struct MemberStats {
 }
 
 impl Member {
-    pub(super) fn new(slot: u64, endpoint: Endpoint, stats: Arc<MemberStats>, ejection: &outlier::Config) -> Self {
+    pub(super) fn new(slot: u64, endpoint: Endpoint, stats: Arc<MemberStats>, config: &UpstreamConfig) -> Self {
         let (weight, draining) = (AtomicU32::new(endpoint.weight), AtomicBool::new(endpoint.draining));
-        let health = AtomicU8::new(Health::Unknown as u8);
-        Self { slot, endpoint, stats, weight, draining, load: Load::default(), outlier: Outlier::new(ejection), health }
+        let (priority, health) = (AtomicU16::new(endpoint.priority), AtomicU8::new(Health::Unknown as u8));
+        let (outlier, tls) = (Outlier::new(&config.ejection), config.tls.clone());
+        Self { slot, endpoint, stats, weight, priority, draining, load: Load::default(), outlier, health, tls }
     }
 
     /// Takes over what may change during the life of one process.
     pub(super) fn adopt(&self, endpoint: &Endpoint) {
         self.weight.store(endpoint.weight, Relaxed);
+        self.priority.store(endpoint.priority, Relaxed);
         self.draining.store(endpoint.draining, Relaxed);
+    }
+
+    /// A new connection to it.
+    pub(crate) async fn connect(&self) -> Result<Transport, Failure> {
+        self.endpoint.address.connect(self.tls.as_ref()).await
+    }
+
+    pub(super) fn priority(&self) -> u16 {
+        self.priority.load(Relaxed)
     }
 
     pub(crate) fn is_draining(&self) -> bool {

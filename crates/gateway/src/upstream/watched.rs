@@ -26,6 +26,9 @@ impl Watched {
         let mut watchers = JoinSet::new();
         watchers.spawn(probe::run(Arc::clone(&upstream), endpoints.clone(), Arc::clone(on_health)));
         watchers.spawn(overload::announce(Arc::clone(&upstream)));
+        if let Some(tls) = upstream.config.tls.clone() {
+            watchers.spawn(tls.watch());
+        }
         Self { upstream, endpoints, _watchers: Arc::new(watchers) }
     }
 

@@ -78,6 +78,7 @@ impl Plan {
                 admission: Some(admission::Config::default()),
                 fair_by: Sender::ClientIp,
                 probe: Probe { path: None, interval: far, timeout: far, unhealthy_after: 1, healthy_after: 1 },
+                tls: None,
                 ejection: outlier::Config { failures: 100, ..outlier::Config::default() },
                 retry_budget: budget::Config::default(),
                 breaker: Some(breaker::Config::default()),

@@ -15,6 +15,7 @@ mod limits;
 mod malformed;
 mod origin;
 mod peer;
+mod priorities;
 mod resilience;
 mod streaming;
 mod upgrade;

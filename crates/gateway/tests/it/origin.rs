@@ -149,7 +149,7 @@ impl Origin {
     }
 
     pub(crate) fn endpoint(&self, id: &str) -> Endpoint {
-        Endpoint { id: id.into(), generation: 0, address: self.address.clone(), weight: 1, draining: false }
+        Endpoint { id: id.into(), generation: 0, address: self.address.clone(), weight: 1, priority: 0, draining: false }
     }
 
     pub(crate) fn requests(&self) -> Vec<Message> {

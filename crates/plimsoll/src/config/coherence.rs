@@ -1,6 +1,7 @@
 //! What must hold between settings that are each fine alone.
 
 mod itself;
+mod upstream;
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::io;
@@ -214,6 +215,7 @@ impl Rules<'_> {
                     lines.insert(&upstream.name, entry.place.line());
                 }
             }
+            self.upstream(entry);
             let Some(place) = entry.field("servers") else { continue };
             if upstream.servers.is_empty() {
                 self.at(
@@ -232,14 +234,14 @@ impl Rules<'_> {
         }
     }
 
-    /// Names are asked about only when the gateway starts.
+    /// Names are asked about only when the gateway runs.
     fn itself(&mut self, upstream: &Upstream, place: &Place) {
         for listener in Listener::all(&self.draft.settings) {
             if listener.paths.iter().any(|path| self.draft.faulty.contains(path)) {
                 continue;
             }
             for server in &upstream.servers {
-                let ServerAddress::Tcp { host, port } = &server.address else { continue };
+                let ServerAddress::Tcp { host, port, .. } = &server.address else { continue };
                 if itself::known_addresses(host).into_iter().any(|ip| listener.is_reached_at(SocketAddr::new(ip, *port))) {
                     let (message, hint) = listener.refusal(&server.address.to_string());
                     self.at(Severity::Error, Some(place.clone()), message, hint);

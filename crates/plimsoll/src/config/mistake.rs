@@ -44,6 +44,10 @@ impl Mistake {
         Self { severity: Severity::Error, message: message.into(), place, hint: Some(hint.into()) }
     }
 
+    pub fn warning(message: impl Into<String>, place: Option<Place>, hint: impl Into<String>) -> Self {
+        Self { severity: Severity::Warning, ..Self::error(message, place, hint) }
+    }
+
     pub fn is_error(&self) -> bool {
         self.severity == Severity::Error
     }

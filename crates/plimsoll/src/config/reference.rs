@@ -20,7 +20,7 @@ const TOML_EXAMPLE: &str = r#"
 #
 # [[upstream]]
 # name = "origin"
-# servers = ["http://127.0.0.1:9000", "unix:/run/app.sock", { url = "http://127.0.0.1:9001", weight = 2 }]
+# servers = ["http://127.0.0.1:9000", "unix:/run/app.sock", { url = "https://api.internal", weight = 2 }]
 # balance = "least_connections"
 # health_path = "/health"
 #

@@ -9,6 +9,7 @@ use std::time::Duration;
 
 use ipnet::IpNet;
 
+use super::discovery::Discovery;
 use super::route::{Route, Switch};
 use super::shape::{
     Address, Choice, DAY, Directory, HOUR, HashKey, HashOn, HostName, KIB, Limit, LimitUpTo, List, MIB, MINUTE, MS, Network, SECOND,
@@ -29,6 +30,7 @@ pub const TABLES: &[Table<Settings>] = &[
     Hedge::TABLE,
     Health::TABLE,
     Ejection::TABLE,
+    Discovery::TABLE,
     Admin::TABLE,
     Fleet::TABLE,
     State::TABLE,
@@ -80,7 +82,7 @@ table! {
         /// What `consistent_hash` looks at: the client's address, a header or a cookie.
         hash_on: HashOn = HashOn::ClientIp, HashKey;
     }
-    parts { timeouts: Timeouts, limits: Limits, admission: Admission, retry: Retry, breaker: Breaker, hedge: Hedge, health: Health, ejection: Ejection, }
+    parts { timeouts: Timeouts, limits: Limits, admission: Admission, retry: Retry, breaker: Breaker, hedge: Hedge, health: Health, ejection: Ejection, discovery: Discovery, }
 }
 
 table! {

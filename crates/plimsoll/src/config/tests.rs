@@ -180,7 +180,7 @@ upstream = "origin"
 "#,
     );
     let upstream = &loaded.settings.upstreams[0];
-    let tcp = |host: &str, port| ServerAddress::Tcp { host: host.to_owned(), port };
+    let tcp = |host: &str, port| ServerAddress::Tcp { scheme: Scheme::Http, host: host.to_owned(), port };
     let addresses: Vec<_> = upstream.servers.iter().map(|server| (server.address.clone(), server.weight)).collect();
     assert_eq!(addresses, [(tcp("localhost", 9000), 1), (ServerAddress::Unix("/run/app.sock".into()), 1), (tcp("::1", 9001), 2)]);
     assert_eq!(upstream.health_path, None);

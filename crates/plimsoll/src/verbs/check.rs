@@ -1,14 +1,20 @@
 //! `plimsoll check`: every mistake in the configuration, at once.
 
+use anyhow::Context;
 use serde_json::json;
 
 use crate::cli::CheckArgs;
 use crate::config::{self, Environment, Loaded, Mistake, Mistakes};
+use crate::discovery;
 use crate::report::Failure;
 use crate::verbs::{counted, shown};
 
 pub fn run(args: &CheckArgs, environment: &Environment) -> Result<(), Failure> {
-    let outcome = config::load(&args.settings.0, environment);
+    let mut outcome = config::load(&args.settings.0, environment);
+    if let Ok(loaded) = &mut outcome {
+        let found = names(loaded)?;
+        loaded.warnings.extend(found);
+    }
     let found = match &outcome {
         Ok(loaded) => &loaded.warnings,
         Err(Mistakes(mistakes)) => mistakes,
@@ -31,6 +37,18 @@ pub fn run(args: &CheckArgs, environment: &Environment) -> Result<(), Failure> {
             Err(Failure::asked(format!("the configuration has {}", counted(errors, "mistake"))))
         }
     }
+}
+
+/// The names of servers that stand for nothing just now. That is no mistake: they may come later.
+fn names(loaded: &Loaded) -> Result<Vec<Mistake>, Failure> {
+    let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().context("cannot start the runtime")?;
+    let found = runtime.block_on(discovery::unresolved(&loaded.settings));
+    let warning = |found: discovery::Unresolved| {
+        let message = format!("{} does not resolve: {}", found.server, found.trouble);
+        let hint = "the gateway starts all the same, asks again and again, and answers 503 until somebody is there";
+        Mistake::warning(message, loaded.upstream_places.get(found.upstream).cloned(), hint)
+    };
+    Ok(found.into_iter().map(warning).collect())
 }
 
 fn summary(loaded: &Loaded) -> String {

@@ -3,13 +3,13 @@
 use std::sync::Arc;
 
 use anyhow::Context;
-use plimsoll_gateway::{OnHealth, Source};
-use tokio::sync::watch;
+use plimsoll_gateway::OnHealth;
 use tokio::time::Instant;
 
 use crate::banner::{self, Banner};
 use crate::config::{Environment, Settings};
 use crate::data_dir::DataDir;
+use crate::discovery::Discovery;
 use crate::fleet::picture::{self, Urls};
 use crate::operator::Operator;
 use crate::report::Failure;
@@ -39,13 +39,8 @@ async fn serve(settings: &Settings, data_dir: &DataDir) -> Result<(), Failure> {
     let started = Instant::now();
     let operator = Operator::bind(settings, data_dir).await?;
     let operator_address = operator.address;
-    let mut senders = Vec::new();
-    let mut sources = Vec::new();
-    for upstream in &settings.upstreams {
-        let (publish, endpoints) = watch::channel(edge::endpoints(settings, upstream)?);
-        senders.push(publish);
-        sources.push(Source { config: edge::listed(settings, upstream), endpoints });
-    }
+    let mut discovery = Discovery::default();
+    let sources = edge::sources(settings, &mut discovery)?;
     let nobody_to_tell: OnHealth = Arc::new(|_, _| {});
     let gateway = Arc::new(edge::start(settings, sources, edge::routes(settings)?, &nobody_to_tell)?);
     let urls = Urls { public: banner::url(gateway.address()), admin: banner::url(operator_address) };

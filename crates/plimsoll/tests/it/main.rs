@@ -9,6 +9,7 @@
 mod bare;
 mod config;
 mod dashboard;
+mod discovery;
 mod edge_alone;
 mod ending;
 mod failures;
@@ -22,6 +23,7 @@ mod origin;
 mod overload;
 mod processes;
 mod replaced_binary;
+mod secure;
 mod servers;
 mod sessions;
 mod survival;

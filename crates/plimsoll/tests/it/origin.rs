@@ -1,7 +1,7 @@
 //! A server that somebody else runs: it says its name and what it was asked.
 
 use std::io::{self, BufRead, BufReader, Read, Write};
-use std::net::{Ipv4Addr, TcpListener, TcpStream};
+use std::net::{SocketAddr, TcpListener, TcpStream};
 use std::os::unix::net::{UnixListener, UnixStream};
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
@@ -16,15 +16,19 @@ pub(crate) struct Origin {
 }
 
 enum Address {
-    Tcp(u16),
+    Tcp(SocketAddr),
     Unix(PathBuf),
 }
 
 impl Origin {
     pub(crate) fn tcp(name: &'static str) -> Self {
-        let listener = TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).unwrap();
-        let port = listener.local_addr().unwrap().port();
-        Self::start(name, Address::Tcp(port), move || listener.accept().map(|(stream, _)| stream))
+        Self::at(name, [127, 0, 0, 1], 0)
+    }
+
+    pub(crate) fn at(name: &'static str, ip: [u8; 4], port: u16) -> Self {
+        let listener = TcpListener::bind(SocketAddr::from((ip, port))).unwrap();
+        let address = listener.local_addr().unwrap();
+        Self::start(name, Address::Tcp(address), move || listener.accept().map(|(stream, _)| stream))
     }
 
     pub(crate) fn unix(name: &'static str, path: &Path) -> Self {
@@ -52,7 +56,7 @@ impl Origin {
     /// As it is written in `servers`.
     pub(crate) fn server(&self) -> String {
         match &self.address {
-            Address::Tcp(port) => format!("http://127.0.0.1:{port}"),
+            Address::Tcp(address) => format!("http://{address}"),
             Address::Unix(path) => format!("unix:{}", path.display()),
         }
     }
@@ -63,7 +67,7 @@ impl Drop for Origin {
         self.stopping.store(true, Relaxed);
         // Wakes the acceptor, so that it sees that it is over.
         let woken = match &self.address {
-            Address::Tcp(port) => TcpStream::connect((Ipv4Addr::LOCALHOST, *port)).is_ok(),
+            Address::Tcp(address) => TcpStream::connect(address).is_ok(),
             Address::Unix(path) => UnixStream::connect(path).is_ok(),
         };
         if let Some(acceptor) = self.acceptor.take().filter(|_| woken) {

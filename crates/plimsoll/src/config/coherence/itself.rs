@@ -5,6 +5,7 @@ use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr, UdpSocket};
 use crate::config::settings::Settings;
 
 /// A listener that this process is about to have, and what to change if an upstream leads to it.
+#[derive(Clone, PartialEq)]
 pub struct Listener {
     address: SocketAddr,
     name: &'static str,

@@ -1,0 +1,114 @@
+//! TLS towards instances: who is believed, what is shown to them, and the handshake.
+//!
+//! The files are looked at again every two seconds, so that a renewed certificate needs no restart. Connections that are open stay; sessions
+//! are resumed across them, which makes a further connection to an instance cheap.
+
+use std::fmt;
+use std::fs;
+use std::io;
+use std::path::Path;
+use std::sync::Arc;
+use std::time::{Duration, SystemTime};
+
+use arc_swap::ArcSwap;
+use tokio::net::TcpStream;
+use tokio::time::sleep;
+use tokio_rustls::TlsConnector;
+use tokio_rustls::rustls::ClientConfig;
+use tokio_rustls::rustls::pki_types::ServerName;
+
+pub use plimsoll_trust::{Error, Identity, Roots};
+
+use crate::transport::Transport;
+
+const LOOK_EVERY: Duration = Duration::from_secs(2);
+
+/// What is spoken inside.
+const PROTOCOLS: &[&[u8]] = &[b"http/1.1"];
+
+/// How TLS is spoken with the instances of an upstream. Two are equal if they were made from the same settings.
+#[derive(Clone)]
+pub struct Client(Arc<Inner>);
+
+struct Inner {
+    spec: Spec,
+    config: ArcSwap<ClientConfig>,
+}
+
+/// What an operator says about it.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Spec {
+    pub roots: Roots,
+    /// Shown to instances that ask for a certificate.
+    pub identity: Option<Identity>,
+}
+
+impl Client {
+    /// Reads the files that the settings name.
+    pub fn new(spec: Spec) -> Result<Self, Error> {
+        let config = ArcSwap::from_pointee(spec.config()?);
+        Ok(Self(Arc::new(Inner { spec, config })))
+    }
+
+    /// Connects on a stream. `name` is whom the certificate must be for; it is also told to the instance, unless it is an address.
+    pub(crate) async fn handshake(&self, stream: TcpStream, name: &str) -> io::Result<Transport> {
+        let name = ServerName::try_from(name.to_owned()).map_err(|error| io::Error::new(io::ErrorKind::InvalidInput, error))?;
+        let connector = TlsConnector::from(self.0.config.load_full());
+        let stream = connector.connect(name, stream).await?;
+        Ok(Transport::Tls(Box::new(stream.into())))
+    }
+
+    /// Takes over files that change. What cannot be read leaves everything as it is.
+    pub(crate) async fn watch(self) {
+        let Inner { spec, config } = &*self.0;
+        let files: Vec<_> = spec.files().collect();
+        if files.is_empty() {
+            return;
+        }
+        let mut known = stamps(&files);
+        loop {
+            sleep(LOOK_EVERY).await;
+            let now = stamps(&files);
+            if now == known {
+                continue;
+            }
+            known = now;
+            match spec.config() {
+                Ok(changed) => {
+                    config.store(Arc::new(changed));
+                    tracing::info!("certificates for connections to instances were read again");
+                }
+                Err(error) => tracing::warn!(%error, "certificates for connections to instances stay as they are"),
+            }
+        }
+    }
+}
+
+impl Spec {
+    fn config(&self) -> Result<ClientConfig, Error> {
+        plimsoll_trust::client(&self.roots, self.identity.as_ref(), PROTOCOLS)
+    }
+
+    fn files(&self) -> impl Iterator<Item = &Path> {
+        let identity = self.identity.iter().flat_map(|identity| [identity.certificate.as_path(), identity.key.as_path()]);
+        self.roots.file().into_iter().chain(identity)
+    }
+}
+
+impl PartialEq for Client {
+    fn eq(&self, other: &Self) -> bool {
+        self.0.spec == other.0.spec
+    }
+}
+
+impl fmt::Debug for Client {
+    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+        self.0.spec.fmt(formatter)
+    }
+}
+
+/// What tells one content of a file from the next without reading it; `None` while it is not there.
+fn stamps(files: &[&Path]) -> Vec<Option<(u64, SystemTime)>> {
+    let stamp = |file: &&Path| fs::metadata(file).and_then(|about| Ok((about.len(), about.modified()?))).ok();
+    files.iter().map(stamp).collect()
+}

@@ -1,0 +1,219 @@
+//! One upstream: gathers what its names and its file say, and publishes the whole.
+
+use std::collections::HashMap;
+use std::fs;
+use std::net::{IpAddr, SocketAddr};
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+use std::time::{Duration, SystemTime};
+
+use plimsoll_gateway::{Address, Endpoint};
+use tokio::sync::{mpsc, watch};
+use tokio::time::{Instant, Interval, interval, sleep_until};
+use tokio_util::task::AbortOnDropHandle;
+
+use super::dns::Resolver;
+use super::memory::Pace;
+use super::name::{self, Question, Told};
+use super::roster::Roster;
+use super::{Found, file};
+use crate::config::{self, Listener, Server, ServerAddress, Settings, Upstream};
+
+/// How often the file is looked at. Asking for its size and time costs nothing, and works where files are mounted or swapped by links.
+const LOOK_EVERY: Duration = Duration::from_millis(500);
+
+/// Answers that wait to be taken in.
+const ANSWERS_MAX: usize = 16;
+
+/// Everything that decides which servers an upstream has. As long as it stays the same, so does what was found.
+#[derive(Clone, PartialEq)]
+pub(super) struct Spec {
+    upstream: Arc<str>,
+    servers: Vec<Server>,
+    file: Option<PathBuf>,
+    server_name: Option<Arc<str>>,
+    /// Where this process listens itself: no server can be there.
+    listeners: Vec<Listener>,
+    discovery: Arc<config::Discovery>,
+}
+
+impl Spec {
+    pub(super) fn new(settings: &Settings, upstream: &Upstream, discovery: &Arc<config::Discovery>) -> Self {
+        Self {
+            upstream: upstream.name.as_str().into(),
+            servers: upstream.servers.clone(),
+            file: upstream.servers_file.clone(),
+            server_name: upstream.server_name.as_deref().map(Into::into),
+            listeners: Listener::all(settings).into_iter().collect(),
+            discovery: Arc::clone(discovery),
+        }
+    }
+}
+
+/// What is written down is in the list at once; names and files follow. Ends when nobody wants the list any more.
+pub(super) fn start(spec: Spec, resolver: Arc<Resolver>) -> watch::Receiver<Vec<Endpoint>> {
+    let (tell, told) = mpsc::channel(ANSWERS_MAX);
+    let file = spec.file.as_deref().map(File::new);
+    let mut servers =
+        Servers { roster: Roster::new(spec.discovery.drain), known: Vec::new(), names: HashMap::new(), spec, resolver, tell, left_out: 0 };
+    let from_file = servers.spec.file.as_deref().and_then(|path| servers.read(path));
+    servers.list(from_file.unwrap_or_default());
+    let (publish, endpoints) = watch::channel(servers.roster.endpoints());
+    tokio::spawn(servers.run(publish, told, file));
+    endpoints
+}
+
+struct Servers {
+    spec: Spec,
+    resolver: Arc<Resolver>,
+    /// What each listed server stands for, in the order of the lists.
+    known: Vec<Told>,
+    /// Those that must be asked for.
+    names: HashMap<Server, AbortOnDropHandle<()>>,
+    roster: Roster,
+    tell: mpsc::Sender<Told>,
+    left_out: usize,
+}
+
+impl Servers {
+    async fn run(mut self, publish: watch::Sender<Vec<Endpoint>>, mut told: mpsc::Receiver<Told>, mut file: Option<File>) {
+        loop {
+            tokio::select! {
+                () = publish.closed() => return,
+                Some((server, found)) = told.recv() => self.learn(&server, found),
+                () = changed(&mut file) => {
+                    if let Some(listed) = self.spec.file.as_deref().and_then(|path| self.read(path)) {
+                        self.list(listed);
+                    }
+                }
+                () = next_sweep(&self.roster) => self.roster.sweep(Instant::now()),
+            }
+            let endpoints = self.roster.endpoints();
+            publish.send_if_modified(|known| std::mem::replace(known, endpoints) != *known);
+        }
+    }
+
+    /// The servers of a file; none if it cannot be used, and then what it said before stays.
+    fn read(&self, path: &Path) -> Option<Vec<Server>> {
+        match file::load(path) {
+            Ok(servers) => {
+                tracing::info!(upstream = &*self.spec.upstream, file = %path.display(), servers = servers.len(), "servers were read from a file");
+                Some(servers)
+            }
+            Err(fault) => {
+                let upstream = &*self.spec.upstream;
+                tracing::warn!(upstream, file = %path.display(), "a file of servers cannot be used, and those known stay: {fault}");
+                None
+            }
+        }
+    }
+
+    /// Takes over what a file lists, after what the settings list. Names that are listed as before go on.
+    fn list(&mut self, from_file: Vec<Server>) {
+        let mut before: HashMap<_, _> = self.known.drain(..).collect();
+        let mut names = std::mem::take(&mut self.names);
+        for server in self.spec.servers.iter().cloned().chain(from_file) {
+            if self.known.iter().any(|(known, _)| *known == server) {
+                continue;
+            }
+            let found = if let Some(found) = self.written(&server) {
+                if is_elsewhere(&self.spec, &server, &found) { vec![found] } else { Vec::new() }
+            } else {
+                let asking = names.remove(&server).unwrap_or_else(|| self.ask(&server));
+                self.names.insert(server.clone(), asking);
+                before.remove(&server).unwrap_or_default()
+            };
+            self.known.push((server, found));
+        }
+        self.settle();
+    }
+
+    /// What needs no question.
+    fn written(&self, server: &Server) -> Option<Found> {
+        let address = match &server.address {
+            ServerAddress::Unix(path) => Address::Unix(path.clone()),
+            ServerAddress::Tcp { scheme, host, port } => {
+                let address = SocketAddr::new(host.parse::<IpAddr>().ok()?, *port);
+                name::reached(*scheme, host, address, self.spec.server_name.as_ref())
+            }
+            ServerAddress::Service { .. } => return None,
+        };
+        Some(Found { address, weight: server.weight, priority: server.priority })
+    }
+
+    fn ask(&self, server: &Server) -> AbortOnDropHandle<()> {
+        let config::Discovery { ttl_min, ttl_max, empty_after, .. } = *self.spec.discovery;
+        let question = Question {
+            upstream: Arc::clone(&self.spec.upstream),
+            server: server.clone(),
+            server_name: self.spec.server_name.clone(),
+            resolver: Arc::clone(&self.resolver),
+            pace: Pace { ttl_min, ttl_max, empty_after },
+        };
+        AbortOnDropHandle::new(tokio::spawn(name::follow(question, self.tell.clone())))
+    }
+
+    /// An answer may have been under way when its name was struck from the list.
+    fn learn(&mut self, server: &Server, found: Vec<Found>) {
+        if let Some((_, known)) = self.known.iter_mut().find(|(known, _)| known == server) {
+            *known = found.into_iter().filter(|found| is_elsewhere(&self.spec, server, found)).collect();
+            self.settle();
+        }
+    }
+
+    fn settle(&mut self) {
+        let listed = self.known.iter().flat_map(|(_, found)| found.iter().cloned());
+        let left_out = self.roster.take(listed, Instant::now()).left_out;
+        if left_out > self.left_out {
+            tracing::warn!(upstream = &*self.spec.upstream, left_out, "an upstream has too many servers: some are left out");
+        }
+        self.left_out = left_out;
+    }
+}
+
+/// Whether a server is somewhere else than this gateway, which would drown in its own requests.
+fn is_elsewhere(spec: &Spec, server: &Server, found: &Found) -> bool {
+    let Some(address) = found.address.socket() else { return true };
+    let Some(listener) = spec.listeners.iter().find(|listener| listener.is_reached_at(address)) else { return true };
+    let (message, hint) = listener.refusal(&format!("{} ({address})", server.address));
+    tracing::error!(upstream = &*spec.upstream, "{message}; it is left out: {hint}");
+    false
+}
+
+async fn next_sweep(roster: &Roster) {
+    match roster.next_sweep() {
+        Some(at) => sleep_until(at).await,
+        None => std::future::pending().await,
+    }
+}
+
+/// A file that is looked at for changes.
+struct File {
+    path: PathBuf,
+    stamp: Option<(u64, SystemTime)>,
+    look: Interval,
+}
+
+impl File {
+    fn new(path: &Path) -> Self {
+        Self { path: path.to_owned(), stamp: stamp(path), look: interval(LOOK_EVERY) }
+    }
+}
+
+/// Never, if there is no file. One that is gone has not changed: it is being replaced.
+async fn changed(file: &mut Option<File>) {
+    let Some(file) = file else { return std::future::pending().await };
+    loop {
+        file.look.tick().await;
+        let now = stamp(&file.path);
+        if now.is_some() && now != file.stamp {
+            file.stamp = now;
+            return;
+        }
+    }
+}
+
+fn stamp(path: &Path) -> Option<(u64, SystemTime)> {
+    let about = fs::metadata(path).ok()?;
+    Some((about.len(), about.modified().ok()?))
+}
