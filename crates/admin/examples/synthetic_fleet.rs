@@ -65,11 +65,11 @@ impl Fleet {
             uptime_ms: uptime.as_millis() as u64,
             public_url: "http://localhost:8080".into(),
             admin_url: "http://localhost:8081".into(),
-            draining: false,
             edge: self.edge.clone(),
             load_lines: vec![self.load_line.clone()],
             circuits: vec![CircuitSnapshot { upstream: "api".into(), ..CircuitSnapshot::default() }],
             instances: instances.collect(),
+            ..Snapshot::default()
         }
     }
 

@@ -5,6 +5,10 @@ use std::net::SocketAddr;
 use std::path::PathBuf;
 use std::time::Duration;
 
+use tokio::sync::mpsc;
+
+use crate::control::Order;
+
 /// Shorter tokens could be found by trying.
 const TOKEN_CHARS_MIN: usize = 16;
 
@@ -15,6 +19,8 @@ pub struct Config {
     /// Names accepted in `Host` besides `localhost`, `127.0.0.1` and `[::1]`. With a token every name is: what it protects is not public.
     pub hosts: Vec<String>,
     pub limits: Limits,
+    /// Who carries out orders. Without anybody there are no paths for them.
+    pub orders: Option<mpsc::Sender<Order>>,
 }
 
 /// How much the listener holds, and for how long.
@@ -51,6 +57,8 @@ impl Default for Limits {
 pub enum Error {
     #[error("cannot listen on {address}")]
     Bind { address: SocketAddr, source: io::Error },
+    #[error("cannot listen on the socket that was handed over")]
+    Inherited { source: io::Error },
     #[error("cannot listen on the socket {}", path.display())]
     BindSocket { path: PathBuf, source: io::Error },
     #[error("{address} can be reached from other machines: set `admin.token`, or listen on 127.0.0.1")]

@@ -2,8 +2,9 @@
 
 use std::fs::{self, Permissions};
 use std::io;
-use std::net::SocketAddr;
-use std::os::unix::fs::{DirBuilderExt, PermissionsExt};
+use std::net::{self, SocketAddr};
+use std::os::fd::AsFd;
+use std::os::unix::fs::{DirBuilderExt, MetadataExt, PermissionsExt};
 use std::path::{Path, PathBuf};
 
 use tokio::net::{TcpListener, UnixListener};
@@ -24,6 +25,8 @@ pub enum Listener {
 pub struct UnixSocket {
     pub(crate) listener: UnixListener,
     path: PathBuf,
+    /// Tells our file from one that somebody else has put in its place.
+    inode: u64,
 }
 
 impl Listener {
@@ -34,11 +37,26 @@ impl Listener {
         Ok(Self::Tcp(listener))
     }
 
+    /// The same with a socket that listens already and does not block.
+    pub fn over(listener: net::TcpListener, config: &Config) -> Result<Self, Error> {
+        let unusable = |source| Error::Inherited { source };
+        config.permits(listener.local_addr().map_err(unusable)?)?;
+        Ok(Self::Tcp(TcpListener::from_std(listener).map_err(unusable)?))
+    }
+
+    /// A clone of the TCP socket, for a process that takes over.
+    pub fn share(&self) -> io::Result<Option<net::TcpListener>> {
+        match self {
+            Self::Tcp(listener) => Ok(Some(listener.as_fd().try_clone_to_owned()?.into())),
+            Self::Unix(_) => Ok(None),
+        }
+    }
+
     /// Takes the place of whatever socket a dead fleet left there. Nobody but the owner can connect, not even for an instant.
     pub fn unix(path: impl Into<PathBuf>) -> Result<Self, Error> {
         let path = path.into();
-        let listener = bind_private(&path).map_err(|source| Error::BindSocket { path: path.clone(), source })?;
-        Ok(Self::Unix(UnixSocket { listener, path }))
+        let (listener, inode) = bind_private(&path).map_err(|source| Error::BindSocket { path: path.clone(), source })?;
+        Ok(Self::Unix(UnixSocket { listener, path, inode }))
     }
 
     /// The TCP address, where the caller asked for port 0.
@@ -52,14 +70,16 @@ impl Listener {
 
 impl Drop for UnixSocket {
     fn drop(&mut self) {
-        // Already gone is fine, and there is nobody to tell of anything else.
-        let _ = fs::remove_file(&self.path);
+        // Whoever took over has put its own in its place. Gone already is fine, and there is nobody to tell of anything else.
+        if fs::symlink_metadata(&self.path).is_ok_and(|file| file.ino() == self.inode) {
+            let _ = fs::remove_file(&self.path);
+        }
     }
 }
 
 /// `bind` makes the file with whatever the umask leaves, and only then can its permissions change. So that nobody slips in between, the
 /// socket is made in a directory of our own and moved to its place when it is closed to others.
-fn bind_private(path: &Path) -> io::Result<UnixListener> {
+fn bind_private(path: &Path) -> io::Result<(UnixListener, u64)> {
     let nursery = path.with_file_name(format!(".{}", std::process::id()));
     // In a container every process is number 1: one that was killed right here must not keep the next from starting.
     let _ = fs::remove_dir_all(&nursery);
@@ -68,8 +88,9 @@ fn bind_private(path: &Path) -> io::Result<UnixListener> {
     let young = nursery.join("s");
     let bound = UnixListener::bind(&young).and_then(|listener| {
         fs::set_permissions(&young, Permissions::from_mode(0o600))?;
+        let inode = fs::symlink_metadata(&young)?.ino();
         fs::rename(&young, path)?;
-        Ok(listener)
+        Ok((listener, inode))
     });
     fs::remove_dir_all(&nursery)?;
     bound

@@ -16,11 +16,12 @@ use plimsoll_policy::respond::layer::pending;
 use plimsoll_policy::{Reason, Refusal};
 use plimsoll_telemetry::{Status, exposition};
 use serde::Deserialize;
-use tokio::sync::Semaphore;
+use tokio::sync::{Semaphore, mpsc};
 use tokio_util::sync::CancellationToken;
 
 use crate::access::Gate;
 use crate::assets;
+use crate::control::{self, Order};
 use crate::sampler::Sampler;
 use crate::stream;
 
@@ -32,14 +33,15 @@ pub(crate) struct Shared {
     pub(crate) stop: CancellationToken,
 }
 
-/// The paths as one listener serves them, behind its gate.
-pub(crate) fn router(shared: Shared, gate: Arc<Gate>) -> Router {
+/// The paths as one listener serves them, behind its gate; with those for orders if somebody takes them there.
+pub(crate) fn router(shared: Shared, gate: Arc<Gate>, orders: Option<&mpsc::Sender<Order>>) -> Router {
     let guarded = Router::new()
         .route("/metrics", get(metrics))
         .route("/api/status", get(status))
         .route("/api/stream", get(stream_events))
         .with_state(shared)
         .merge(assets::routes())
+        .merge(orders.map(control::routes).unwrap_or_default())
         .fallback(async || refuse(Refusal::new(Reason::NotFound, "see / for the dashboard, /metrics and /api/status for the numbers")))
         .method_not_allowed_fallback(async || refuse(Refusal::new(Reason::MethodNotAllowed, "everything here is read with GET")))
         .layer(from_fn_with_state(gate, pass_gate));

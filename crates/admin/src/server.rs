@@ -31,7 +31,8 @@ const BUFFER_BYTES_MAX: usize = 64 * 1024;
 /// After a failed accept, mostly for want of file descriptors: waiting lets others give some back.
 const ACCEPT_PAUSE: Duration = Duration::from_millis(100);
 
-/// Serves the same pages on every listener until `shutdown` is done, then ends streams and lets other answers finish.
+/// Serves the same pages on every listener until `shutdown` is done, then ends streams and lets other answers finish. Orders are taken on
+/// Unix sockets only.
 pub async fn serve(
     listeners: Vec<Listener>,
     source: Source,
@@ -47,11 +48,11 @@ pub async fn serve(
     let mut tasks = JoinSet::new();
     tasks.spawn(sampler.run(config.limits.sample_interval, stop.clone()));
     for listener in listeners {
-        let gate = match listener {
-            Listener::Tcp(_) => Gate::for_tcp(&config),
-            Listener::Unix(_) => Gate::Open,
+        let (gate, orders) = match listener {
+            Listener::Tcp(_) => (Gate::for_tcp(&config), None),
+            Listener::Unix(_) => (Gate::Open, config.orders.as_ref()),
         };
-        let pages = policies().layer(router(shared.clone(), Arc::new(gate)));
+        let pages = policies().layer(router(shared.clone(), Arc::new(gate), orders));
         tasks.spawn(Acceptor { listener, pages, limits: config.limits, stop: stop.clone() }.run());
     }
     shutdown.await;

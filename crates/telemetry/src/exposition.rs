@@ -26,6 +26,7 @@ pub fn render(snapshot: &Snapshot) -> String {
     let mut text = Text::default();
     process(&mut text, snapshot);
     edge(&mut text, snapshot);
+    tls(&mut text, snapshot);
     load_lines(&mut text, &snapshot.load_lines);
     circuits(&mut text, &snapshot.circuits);
     instances(&mut text, &snapshot.instances);
@@ -36,6 +37,13 @@ fn process(text: &mut Text, snapshot: &Snapshot) {
     text.family(&family::BUILD_INFO).sample(&[("version", &snapshot.version)], 1);
     text.family(&family::UPTIME).sample(&[], seconds(snapshot.uptime_ms));
     text.family(&family::DRAINING).sample(&[], u8::from(snapshot.draining));
+    let reload = &snapshot.reload;
+    text.family(&family::RELOAD_OK).sample(&[], u8::from(reload.last_ok));
+    text.family(&family::RELOAD_TIME).sample(&[], seconds(reload.last_success_unix_ms));
+    let mut reloads = text.family(&family::RELOADS);
+    for (result, count) in [("success", reload.succeeded_total), ("failure", reload.failed_total)] {
+        reloads.sample(&[("result", result)], count);
+    }
 }
 
 fn edge(text: &mut Text, snapshot: &Snapshot) {
@@ -53,10 +61,27 @@ fn edge(text: &mut Text, snapshot: &Snapshot) {
     text.family(&family::HEDGES).sample(&[], edge.hedges_total);
     text.family(&family::HEDGES_WON).sample(&[], edge.hedges_won_total);
     text.family(&family::FALLBACKS).sample(&[], edge.fallbacks_total);
+    text.family(&family::MIRRORED).sample(&[], edge.mirrored_total);
+    text.family(&family::MIRRORS_LOST).sample(&[], edge.mirrors_lost_total);
     text.family(&family::CLIENT_GONE).sample(&[], edge.client_gone_total);
     let mut refusals = text.family(&family::REFUSALS);
     for (reason, count) in &edge.refusals_total {
         refusals.sample(&[("reason", reason)], count);
+    }
+}
+
+fn tls(text: &mut Text, snapshot: &Snapshot) {
+    let tls = &snapshot.tls;
+    let mut handshakes = text.family(&family::HANDSHAKES);
+    handshakes.sample(&[("kind", "full")], tls.handshakes_full_total);
+    handshakes.sample(&[("kind", "resumed")], tls.handshakes_resumed_total);
+    let mut failures = text.family(&family::HANDSHAKE_FAILURES);
+    for (reason, count) in &tls.handshake_failures_total {
+        failures.sample(&[("reason", reason)], count);
+    }
+    let mut expiry = text.family(&family::CERTIFICATE_EXPIRY);
+    for certificate in &snapshot.certificates {
+        expiry.sample(&[("source", &certificate.source)], certificate.not_after_unix);
     }
 }
 
@@ -163,7 +188,7 @@ fn seconds(ms: u64) -> f64 {
 mod tests {
     use super::*;
     use crate::histogram::Histogram;
-    use crate::snapshot::{CircuitState, InstanceState};
+    use crate::snapshot::{CertificateSnapshot, CircuitState, InstanceState, TlsSnapshot};
 
     fn busy() -> Snapshot {
         let latency = Histogram::default();
@@ -176,6 +201,16 @@ mod tests {
         snapshot.edge.responses_total = [0, 4, 0, 1, 1];
         snapshot.edge.latency = latency.counts();
         snapshot.edge.refusals_total = vec![("no-instance".into(), 1)];
+        snapshot.tls = TlsSnapshot {
+            handshakes_full_total: 3,
+            handshakes_resumed_total: 5,
+            handshake_failures_total: vec![("timeout".into(), 1), ("closed".into(), 0)],
+        };
+        snapshot.certificates.push(CertificateSnapshot {
+            source: "/etc/tls/shop.pem".into(),
+            names: vec!["shop.example".into()],
+            not_after_unix: 1_800_000_000,
+        });
         snapshot.load_lines.push(LoadLineSnapshot {
             upstream: "app".into(),
             limit: 12,

@@ -15,12 +15,30 @@ pub struct Snapshot {
     pub admin_url: String,
     /// True from the moment the fleet was told to stop.
     pub draining: bool,
+    pub reload: ReloadSnapshot,
     pub edge: EdgeSnapshot,
+    pub tls: TlsSnapshot,
+    /// Those that are served, the first one first.
+    pub certificates: Vec<CertificateSnapshot>,
     /// The load line of each upstream that has one.
     pub load_lines: Vec<LoadLineSnapshot>,
     /// The breaker of each upstream that has one.
     pub circuits: Vec<CircuitSnapshot>,
     pub instances: Vec<InstanceSnapshot>,
+}
+
+/// How attempts to put other settings in force went. The start counts as one that worked.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct ReloadSnapshot {
+    /// Whether the last one worked. If it did not, the settings from before hold.
+    pub last_ok: bool,
+    /// When it was, in milliseconds since 1970.
+    pub last_unix_ms: u64,
+    /// When the settings in force were read.
+    pub last_success_unix_ms: u64,
+    /// After the start.
+    pub succeeded_total: u64,
+    pub failed_total: u64,
 }
 
 /// What happened at the edge, whichever instance served it.
@@ -42,12 +60,37 @@ pub struct EdgeSnapshot {
     pub hedges_won_total: u64,
     /// Requests without a real answer that got a route's fallback.
     pub fallbacks_total: u64,
+    /// Copies of requests that a mirror answered.
+    pub mirrored_total: u64,
+    /// Copies that were not sent, for want of room, or not answered.
+    pub mirrors_lost_total: u64,
     /// Clients that left before their answer was complete.
     pub client_gone_total: u64,
     /// Refusals by reason; the names are `policy::Reason` slugs.
     pub refusals_total: Vec<(String, u64)>,
     /// Those of them that kept an instance from more than it can do: answers with 503 that are nobody's error.
     pub shed_total: u64,
+}
+
+/// What came of handshakes with clients.
+#[derive(Clone, Debug, Default, Serialize, Deserialize)]
+pub struct TlsSnapshot {
+    pub handshakes_full_total: u64,
+    /// Those that went on where an earlier session had stopped.
+    pub handshakes_resumed_total: u64,
+    /// By reason; every reason is listed.
+    pub handshake_failures_total: Vec<(String, u64)>,
+}
+
+/// A certificate that is shown to clients.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct CertificateSnapshot {
+    /// The file of its chain, or who made it.
+    pub source: String,
+    /// The hosts it is for.
+    pub names: Vec<String>,
+    /// Its end, in seconds since 1970.
+    pub not_after_unix: u64,
 }
 
 /// How much an upstream is trusted with, how much it has, and who waits or was turned away.

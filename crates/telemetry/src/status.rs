@@ -9,7 +9,7 @@ use std::time::Duration;
 use serde::{Deserialize, Serialize};
 
 use crate::histogram::HistogramCounts;
-use crate::snapshot::{EdgeSnapshot, InstanceSnapshot, InstanceState, LoadLineSnapshot, Snapshot};
+use crate::snapshot::{CertificateSnapshot, EdgeSnapshot, InstanceSnapshot, InstanceState, LoadLineSnapshot, ReloadSnapshot, Snapshot};
 
 /// A fleet as a person reads it. Rates, error shares and percentiles cover a recent stretch of time; `…_total` counts since the start.
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
@@ -20,9 +20,11 @@ pub struct Status {
     pub public_url: String,
     pub admin_url: String,
     pub draining: bool,
+    pub reload: ReloadSnapshot,
     /// How long the recent stretch is that rates, shares and percentiles cover.
     pub window_ms: u64,
     pub edge: EdgeStatus,
+    pub tls: TlsStatus,
     pub load_lines: Vec<LoadLineStatus>,
     pub instances: Vec<InstanceStatus>,
 }
@@ -59,6 +61,28 @@ pub struct EdgeStatus {
     pub client_gone_total: u64,
     /// Requests turned away, by `policy::Reason` slug.
     pub refusals_total: BTreeMap<String, u64>,
+}
+
+/// Encrypted connections with clients.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct TlsStatus {
+    pub handshakes_full_total: u64,
+    pub handshakes_resumed_total: u64,
+    /// By reason.
+    pub handshake_failures_total: BTreeMap<String, u64>,
+    pub certificates: Vec<CertificateSnapshot>,
+}
+
+impl TlsStatus {
+    fn of(snapshot: &Snapshot) -> Self {
+        let tls = &snapshot.tls;
+        Self {
+            handshakes_full_total: tls.handshakes_full_total,
+            handshakes_resumed_total: tls.handshakes_resumed_total,
+            handshake_failures_total: tls.handshake_failures_total.iter().cloned().collect(),
+            certificates: snapshot.certificates.clone(),
+        }
+    }
 }
 
 /// Something that is only worth a look when it happens.
@@ -164,8 +188,10 @@ impl Status {
             public_url: later.public_url.clone(),
             admin_url: later.admin_url.clone(),
             draining: later.draining,
+            reload: later.reload.clone(),
             window_ms: elapsed.as_millis() as u64,
             edge: EdgeStatus::between(&earlier.edge, &later.edge, elapsed),
+            tls: TlsStatus::of(later),
             load_lines: later.load_lines.iter().map(|line| LoadLineStatus::between(earlier, line, elapsed)).collect(),
             instances: instances.collect(),
         }

@@ -2,9 +2,9 @@
 
 use std::os::unix::fs::PermissionsExt;
 
-use plimsoll_admin::{Config, Error, Listener, serve};
-use tokio::net::UnixStream;
-use tokio::sync::oneshot;
+use plimsoll_admin::{Answer, Config, Error, Listener, Order, Outcome, Wish, serve};
+use tokio::net::{TcpStream, UnixStream};
+use tokio::sync::{mpsc, oneshot};
 
 use crate::client::exchange;
 use crate::fixture::{Fleet, quick};
@@ -31,6 +31,59 @@ async fn the_socket_needs_no_token_and_is_closed_to_others() {
     drop(stop);
     served.await.unwrap().unwrap();
     assert!(!path.exists(), "the socket goes with its fleet");
+}
+
+#[tokio::test]
+async fn a_socket_that_somebody_else_has_put_in_its_place_stays() {
+    let directory = tempfile::tempdir().unwrap();
+    let path = directory.path().join("plimsoll.sock");
+    let before = Listener::unix(&path).unwrap();
+    let after = Listener::unix(&path).unwrap();
+    drop(before);
+    std::os::unix::net::UnixStream::connect(&path).expect("it is the successor's");
+    drop(after);
+    assert!(!path.exists());
+}
+
+#[tokio::test]
+async fn orders_are_taken_on_the_socket_and_nowhere_else() {
+    let directory = tempfile::tempdir().unwrap();
+    let path = directory.path().join("plimsoll.sock");
+    let (orders, mut given) = mpsc::channel(1);
+    let config = Config { orders: Some(orders), ..quick() };
+    let tcp = Listener::tcp("127.0.0.1:0".parse().unwrap(), &config).await.unwrap();
+    let address = tcp.address().unwrap();
+    let listeners = vec![Listener::unix(&path).unwrap(), tcp];
+    let (stop, stopped) = oneshot::channel::<()>();
+    let served = tokio::spawn(serve(listeners, Fleet::new(1).source(), config, async { stopped.await.unwrap_or(()) }));
+    let expected = Answer { details: "line 7".into(), hint: Some("try".into()), ..Answer::new(Outcome::Mistaken, "no") };
+    let answer = expected.clone();
+    let carry_out = async {
+        for wish in Wish::ALL {
+            let order: Order = given.recv().await.unwrap();
+            assert_eq!(order.wish, wish);
+            order.answer.send(answer.clone()).unwrap();
+        }
+    };
+    let give = async {
+        for wish in Wish::ALL {
+            let answer = exchange(UnixStream::connect(&path).await.unwrap(), "POST", wish.path(), &["Host: fleet"]).await;
+            assert_eq!(answer.status, 200);
+            assert_eq!(serde_json::from_value::<Answer>(answer.json()).unwrap(), expected);
+        }
+    };
+    tokio::join!(carry_out, give);
+    for wish in Wish::ALL {
+        let elsewhere = exchange(TcpStream::connect(address).await.unwrap(), "POST", wish.path(), &["Host: localhost"]).await;
+        assert_eq!(elsewhere.status, 404, "not even for whoever may read the pages");
+        let read = exchange(UnixStream::connect(&path).await.unwrap(), "GET", wish.path(), &["Host: fleet"]).await;
+        assert_eq!(read.status, 405);
+    }
+    drop(given);
+    let late = exchange(UnixStream::connect(&path).await.unwrap(), "POST", Wish::Reload.path(), &["Host: fleet"]).await;
+    assert_eq!(late.json()["outcome"], "failed");
+    drop(stop);
+    served.await.unwrap().unwrap();
 }
 
 #[tokio::test]

@@ -82,6 +82,9 @@ families! {
     BUILD_INFO = Gauge "plimsoll_build_info" ["version"] "Always 1; the label says which release runs.";
     UPTIME = Gauge "plimsoll_uptime_seconds" [] "Since this process started.";
     DRAINING = Gauge "plimsoll_draining" [] "1 from the moment the fleet was told to stop.";
+    RELOAD_OK = Gauge "plimsoll_config_last_reload_successful" [] "1 if the last attempt to read the settings worked, the start included.";
+    RELOAD_TIME = Gauge "plimsoll_config_last_reload_success_timestamp_seconds" [] "When the settings in force were read, in seconds since 1970.";
+    RELOADS = Counter "plimsoll_config_reloads_total" ["result"] "Attempts to read the settings again.";
     CONNECTIONS_OPEN = Gauge "plimsoll_connections_open" [] "Client connections held now.";
     CONNECTIONS = Counter "plimsoll_connections_total" [] "Client connections accepted.";
     IN_FLIGHT = Gauge "plimsoll_http_requests_in_flight" [] "Requests that wait for the end of their answer.";
@@ -92,8 +95,13 @@ families! {
     HEDGES = Counter "plimsoll_http_hedges_total" [] "Second attempts beside a slow first one.";
     HEDGES_WON = Counter "plimsoll_http_hedges_won_total" [] "Those of them that answered first.";
     FALLBACKS = Counter "plimsoll_http_fallbacks_total" [] "Requests without a real answer that got their route's fallback.";
+    MIRRORED = Counter "plimsoll_http_mirrored_total" [] "Copies of requests that a mirror answered.";
+    MIRRORS_LOST = Counter "plimsoll_http_mirrors_lost_total" [] "Copies of requests that were not sent, for want of room, or not answered.";
     CLIENT_GONE = Counter "plimsoll_http_client_gone_total" [] "Clients that left before their answer was complete.";
     REFUSALS = Counter "plimsoll_http_refusals_total" ["reason"] "Requests turned away; the reason is the last part of the problem type.";
+    HANDSHAKES = Counter "plimsoll_tls_handshakes_total" ["kind"] "TLS handshakes with clients, in full or resumed.";
+    HANDSHAKE_FAILURES = Counter "plimsoll_tls_handshake_failures_total" ["reason"] "TLS handshakes with clients that came to nothing.";
+    CERTIFICATE_EXPIRY = Gauge "plimsoll_tls_certificate_expiry_timestamp_seconds" ["source"] "When the certificate from this file ends, in seconds since 1970.";
     LIMIT = Gauge "plimsoll_admission_limit" ["upstream"] "The load line: requests that all instances together may work on at once.";
     ADMITTED_NOW = Gauge "plimsoll_admission_in_flight" ["upstream"] "Places taken below the load line.";
     LINGERING = Gauge "plimsoll_admission_lingering" ["upstream"] "Places of requests whose client has left while the instance works on.";
