@@ -3,26 +3,27 @@
 //! Written anew at every hop. What came in is passed on only if the peer is a trusted proxy; otherwise anybody could claim any address.
 
 use std::net::IpAddr;
+use std::rc::Rc;
 
 use plimsoll_policy::RequestId;
 use plimsoll_policy::forwarded::{TrustedProxies, proto_of_forwarded};
 
 use crate::message::{Headers, Name};
-use crate::peer::Peer;
+use crate::peer::{Channel, Peer};
 
 /// One request's way here.
-#[derive(Clone, Copy, Debug)]
+#[derive(Clone, Debug)]
 pub(crate) struct Hop {
-    peer: Peer,
+    peer: Rc<Peer>,
     /// Who asked, behind all trusted proxies.
     pub(crate) client: IpAddr,
     pub(crate) request_id: RequestId,
 }
 
 impl Hop {
-    pub(crate) fn new(peer: Peer, headers: &Headers, trusted: &TrustedProxies) -> Self {
+    pub(crate) fn new(peer: Rc<Peer>, headers: &Headers, trusted: &TrustedProxies) -> Self {
         if !peer.is_trusted {
-            return Self { peer, client: peer.address, request_id: RequestId::generate() };
+            return Self { client: peer.address, peer, request_id: RequestId::generate() };
         }
         let client = match headers.first(Name::XForwardedFor) {
             Some(_) => trusted.client(peer.address, headers.all(Name::XForwardedFor)),
@@ -34,6 +35,22 @@ impl Hop {
 
     pub(crate) fn peer_is_trusted(&self) -> bool {
         self.peer.is_trusted
+    }
+
+    /// How the request came from the peer.
+    pub(crate) fn channel(&self) -> &Channel {
+        &self.peer.channel
+    }
+
+    /// Whether the client's side of the way here was encrypted, as far as that is known.
+    pub(crate) fn was_secure(&self, headers: &Headers) -> bool {
+        self.scheme(headers).eq_ignore_ascii_case(b"https")
+    }
+
+    fn scheme<'a>(&'a self, headers: &'a Headers) -> &'a [u8] {
+        let told = self.given(headers, Name::XForwardedProto).next();
+        let told = told.or_else(|| proto_of_forwarded(self.given(headers, Name::Forwarded)));
+        told.unwrap_or(self.peer.scheme().as_bytes())
     }
 
     /// Appends the lines for the next hop.
@@ -50,8 +67,7 @@ impl Hop {
             put(self.client.to_string().as_bytes());
         }
         put(b"\r\nx-forwarded-proto: ");
-        let scheme = given(Name::XForwardedProto).or_else(|| proto_of_forwarded(self.given(headers, Name::Forwarded)));
-        put(scheme.unwrap_or(self.peer.scheme().as_bytes()));
+        put(self.scheme(headers));
         put(b"\r\nx-forwarded-host: ");
         put(given(Name::XForwardedHost).unwrap_or(host));
         put(b"\r\nforwarded: ");
@@ -68,6 +84,10 @@ impl Hop {
         list(&mut put, headers.all(Name::Via));
         put(b"1.1 plimsoll\r\nx-request-id: ");
         put(self.request_id.as_str().as_bytes());
+        if let Channel::Tls { client: Some(certificate) } = &self.peer.channel {
+            put(b"\r\nclient-cert: ");
+            put(certificate);
+        }
         put(b"\r\n");
     }
 
@@ -96,7 +116,7 @@ mod tests {
             headers.push(name.as_bytes(), value.as_bytes());
         }
         let trusted = TrustedProxies::new(vec![trusted.parse().unwrap()]);
-        let mut hop = Hop::new(Peer::new("10.0.0.9".parse().unwrap(), false, &trusted), &headers, &trusted);
+        let mut hop = Hop::new(Peer::new("10.0.0.9".parse().unwrap(), Channel::Plain, &trusted), &headers, &trusted);
         hop.request_id = RequestId::parse(b"id").unwrap();
         let mut front = Vec::new();
         hop.write(&mut front, &headers, b"shop.example");

@@ -1,24 +1,26 @@
 //! Starts the edge, changes it while it serves, and stops it.
 
 use std::io;
-use std::net::SocketAddr;
+use std::net::{SocketAddr, TcpListener};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::thread;
 use std::time::Duration;
 
-use plimsoll_telemetry::snapshot::{CircuitSnapshot, EdgeSnapshot, InstanceSnapshot, LoadLineSnapshot};
+use plimsoll_telemetry::snapshot::{CertificateSnapshot, CircuitSnapshot, EdgeSnapshot, InstanceSnapshot, LoadLineSnapshot, TlsSnapshot};
 use tokio::runtime::LocalRuntime;
 use tokio::sync::{mpsc, oneshot, watch};
 use tokio::time::timeout;
 
+use crate::clients::Clients;
 use crate::config::{Config, Door, Listening, Speaks, UpstreamConfig};
-use crate::drain::Order;
+use crate::drain::{Order, Phase};
 use crate::endpoint::Endpoint;
 use crate::listen;
 use crate::plan::Plan;
 use crate::probe::OnHealth;
 use crate::route::{self, Route, Routes};
 use crate::stats::EdgeStats;
+use crate::tls;
 use crate::upstream::Watched;
 use crate::worker::{self, Adopt, Socket, Start};
 
@@ -53,7 +55,7 @@ pub struct Gateway {
     on_health: OnHealth,
     running: Mutex<Running>,
     workers: Vec<mpsc::Sender<Adopt>>,
-    drain: watch::Sender<bool>,
+    phase: watch::Sender<Phase>,
     /// Its senders are the workers: it closes when the last of them has ended.
     ended: watch::Receiver<()>,
 }
@@ -61,48 +63,57 @@ pub struct Gateway {
 /// What a reload replaces.
 struct Running {
     upstreams: Vec<Watched>,
+    tls: Option<tls::Server>,
     drain_time: Duration,
 }
 
-/// A door that is open.
+/// A door at which we listen.
 struct Listened {
+    /// As it was asked for; the port may be 0.
+    asked: SocketAddr,
     address: SocketAddr,
     speaks: Speaks,
+    /// Clones for whoever takes over. They go when the drain begins, or the kernel would keep a queue that nobody takes from.
+    sockets: Mutex<Vec<TcpListener>>,
 }
 
 impl Gateway {
     /// Listens and serves at once; requests that come before an instance is ready wait a little.
     ///
     /// Needs a tokio runtime for those who watch the upstreams; the workers bring their own.
-    pub fn start(listening: Listening, setup: Setup, on_health: &OnHealth) -> Result<Self, Error> {
+    pub fn start(listening: Listening, mut setup: Setup, on_health: &OnHealth) -> Result<Self, Error> {
         let workers = listening.workers.max(1);
         let (doors, sockets) = open(listening.doors, workers)?;
         let drain_time = setup.config.timeouts.drain;
+        settle_tls(&mut setup.config, None, &doors);
         let (plan, upstreams) = plan(setup, &[], on_health)?;
-        let (drain, order) = Order::new();
+        let (phase, order) = Order::new(if listening.waits { Phase::Waiting } else { Phase::Open });
         let edge = Arc::new(EdgeStats::default());
+        let clients = Clients::new();
         let (running, ended) = watch::channel(());
         let mut adopters = Vec::new();
         for (number, sockets) in sockets.into_iter().enumerate() {
             let (sender, reloads) = mpsc::channel(1);
             adopters.push(sender);
-            let start = Start { plan: plan.clone(), edge: Arc::clone(&edge), order: order.clone(), reloads, sockets };
+            let start = Start { plan: plan.clone(), edge: Arc::clone(&edge), clients: Arc::clone(&clients), order: order.clone(), reloads, sockets };
             start_worker(number, start, running.clone()).map_err(Error::Worker)?;
         }
-        let running = Mutex::new(Running { upstreams, drain_time });
-        Ok(Self { doors, edge, on_health: Arc::clone(on_health), running, workers: adopters, drain, ended })
+        let running = Mutex::new(Running { upstreams, tls: plan.config.tls.clone(), drain_time });
+        Ok(Self { doors, edge, on_health: Arc::clone(on_health), running, workers: adopters, phase, ended })
     }
 
     /// Changes everything that is decided about requests, at once, for every request that begins after this returns. Requests under way end
     /// as they began. Upstreams that stay as they are keep their instances, their connections and what was learnt about them.
     ///
     /// An error changes nothing.
-    pub async fn reload(&self, setup: Setup) -> Result<(), Error> {
+    pub async fn reload(&self, mut setup: Setup) -> Result<(), Error> {
         let drain_time = setup.config.timeouts.drain;
         let (plan, _replaced) = {
             let mut running = self.running.lock().unwrap_or_else(PoisonError::into_inner);
+            settle_tls(&mut setup.config, running.tls.as_ref(), &self.doors);
             let (plan, upstreams) = plan(setup, &running.upstreams, &self.on_health)?;
-            (plan, std::mem::replace(&mut *running, Running { upstreams, drain_time }))
+            let tls = plan.config.tls.clone();
+            (plan, std::mem::replace(&mut *running, Running { upstreams, tls, drain_time }))
         };
         for worker in &self.workers {
             let (done, adopted) = oneshot::channel();
@@ -128,6 +139,17 @@ impl Gateway {
         self.edge.snapshot()
     }
 
+    /// What came of handshakes with clients.
+    pub fn tls(&self) -> TlsSnapshot {
+        self.edge.handshakes.snapshot()
+    }
+
+    /// The certificates that are served, the first one first.
+    pub fn certificates(&self) -> Vec<CertificateSnapshot> {
+        let running = self.running.lock().unwrap_or_else(PoisonError::into_inner);
+        running.tls.as_ref().map_or_else(Vec::new, tls::Server::certificates)
+    }
+
     /// The members of all upstreams, in order.
     pub fn instances(&self) -> Vec<InstanceSnapshot> {
         self.of_upstreams(|upstream| upstream.snapshots())
@@ -149,13 +171,53 @@ impl Gateway {
     }
 
     pub fn is_draining(&self) -> bool {
-        *self.drain.borrow()
+        *self.phase.borrow() > Phase::Open
+    }
+
+    /// Its doors, with clones of the sockets that listen there: for a process that takes over. Without sockets once it drains.
+    pub fn sockets(&self) -> io::Result<Vec<Door>> {
+        let door = |door: &Listened| {
+            let sockets = door.sockets.lock().unwrap_or_else(PoisonError::into_inner);
+            let sockets = sockets.iter().map(TcpListener::try_clone).collect::<io::Result<_>>()?;
+            Ok(Door { address: door.asked, speaks: door.speaks, sockets })
+        };
+        self.doors.iter().map(door).collect()
+    }
+
+    /// Takes connections from now on, if it has waited.
+    pub fn open(&self) {
+        self.enter(Phase::Open);
     }
 
     /// Takes no new connection, lets requests in flight finish, and tells keep-alive connections to close; at most for the drain time.
     pub async fn drain(&self) {
+        self.leave(Phase::Stopping).await;
+    }
+
+    /// The same when somebody else takes connections from the same sockets. There is no hurry then: a connection that is kept may ask once more
+    /// within half of the drain time, so that no client loses a request to a close that crosses it.
+    pub async fn hand_over(&self) {
+        self.leave(Phase::HandedOver).await;
+    }
+
+    fn enter(&self, phase: Phase) {
+        self.phase.send_if_modified(|current| {
+            let is_later = phase > *current;
+            if is_later {
+                *current = phase;
+            }
+            is_later
+        });
+        if phase > Phase::Open {
+            for door in &self.doors {
+                door.sockets.lock().unwrap_or_else(PoisonError::into_inner).clear();
+            }
+        }
+    }
+
+    async fn leave(&self, phase: Phase) {
         let drain_time = self.running.lock().unwrap_or_else(PoisonError::into_inner).drain_time;
-        self.drain.send_replace(true);
+        self.enter(phase);
         let mut ended = self.ended.clone();
         let all = async { while ended.changed().await.is_ok() {} };
         // Workers keep the time themselves; the extra second only guards against one that hangs.
@@ -165,7 +227,7 @@ impl Gateway {
 
 impl Drop for Gateway {
     fn drop(&mut self) {
-        self.drain.send_replace(true);
+        self.enter(Phase::Stopping);
     }
 }
 
@@ -173,24 +235,34 @@ impl Drop for Gateway {
 fn open(doors: Vec<Door>, workers: usize) -> Result<(Vec<Listened>, Vec<Vec<Socket>>), Error> {
     let mut dealt: Vec<Vec<Socket>> = (0..workers).map(|_| Vec::new()).collect();
     let mut listened = Vec::new();
-    for Door { address, speaks, sockets } in doors {
-        let failed = |source| Error::Listen { address, source };
+    for Door { address: asked, speaks, sockets } in doors {
+        let failed = |source| Error::Listen { address: asked, source };
         let (address, sockets) = if sockets.is_empty() {
-            listen::bind(address, workers).map_err(failed)?
+            listen::bind(asked, workers).map_err(failed)?
         } else {
             (sockets[0].local_addr().map_err(failed)?, sockets)
         };
-        for (number, listener) in sockets.into_iter().enumerate() {
+        // With fewer sockets than workers several of them take from one.
+        for number in 0..sockets.len().max(workers) {
+            let listener = sockets[number % sockets.len()].try_clone().map_err(failed)?;
             dealt[number % workers].push(Socket { listener, speaks });
         }
-        listened.push(Listened { address, speaks });
+        listened.push(Listened { asked, address, speaks, sockets: Mutex::new(sockets) });
     }
     Ok((listened, dealt))
 }
 
+/// Tells TLS where its door is, and what was agreed on with clients before.
+fn settle_tls(config: &mut Config, before: Option<&tls::Server>, doors: &[Listened]) {
+    let door = doors.iter().find(|door| door.speaks == Speaks::Https).map(|door| door.address.port());
+    config.tls = config.tls.take().map(|tls| tls.after(before).at(door));
+}
+
 /// The plan of a setup. Upstreams that are the same as before are the same.
 fn plan(setup: Setup, before: &[Watched], on_health: &OnHealth) -> Result<(Plan, Vec<Watched>), Error> {
-    let routes = Arc::new(Routes::new(setup.routes)?);
+    let mut routes = setup.routes;
+    routes.iter_mut().for_each(|route| route.settle(&setup.config));
+    let routes = Arc::new(Routes::new(routes)?);
     let watched = |source: Source| {
         let same = before.iter().find(|watched| watched.is_of(&source));
         same.cloned().unwrap_or_else(|| Watched::start(source, on_health))

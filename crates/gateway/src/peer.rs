@@ -2,32 +2,45 @@
 
 use std::fmt::Write as _;
 use std::net::IpAddr;
+use std::rc::Rc;
 
 use plimsoll_policy::forwarded::TrustedProxies;
 
 /// The longest text of an address: IPv6 with an embedded IPv4.
 const TEXT_BYTES_MAX: usize = 45;
 
-#[derive(Clone, Copy, Debug)]
+/// How what it says comes here.
+#[derive(Debug)]
+pub(crate) enum Channel {
+    Plain,
+    /// Unencrypted, at a door where TLS is spoken.
+    Misdirected,
+    Tls {
+        /// The verified certificate of the client, as instances are shown it.
+        client: Option<Box<[u8]>>,
+    },
+}
+
+#[derive(Debug)]
 pub(crate) struct Peer {
     pub(crate) address: IpAddr,
     pub(crate) is_trusted: bool,
-    /// Whether what it says is encrypted on its way here.
-    pub(crate) is_secure: bool,
+    pub(crate) channel: Channel,
     text: [u8; TEXT_BYTES_MAX],
     length: usize,
 }
 
 impl Peer {
-    pub(crate) fn new(address: IpAddr, is_secure: bool, trusted: &TrustedProxies) -> Self {
+    /// Shared by the requests of the connection.
+    pub(crate) fn new(address: IpAddr, channel: Channel, trusted: &TrustedProxies) -> Rc<Self> {
         let address = address.to_canonical();
-        let mut peer = Self { address, is_trusted: trusted.contains(address), is_secure, text: [0; TEXT_BYTES_MAX], length: 0 };
+        let mut peer = Self { address, is_trusted: trusted.contains(address), channel, text: [0; TEXT_BYTES_MAX], length: 0 };
         write!(peer, "{address}").expect("an address fits");
-        peer
+        Rc::new(peer)
     }
 
     pub(crate) fn scheme(&self) -> &'static str {
-        if self.is_secure { "https" } else { "http" }
+        if matches!(self.channel, Channel::Tls { .. }) { "https" } else { "http" }
     }
 
     /// The address as text.

@@ -8,6 +8,8 @@ use plimsoll_policy::access_log::Allowance;
 use plimsoll_telemetry::Histogram;
 use plimsoll_telemetry::snapshot::EdgeSnapshot;
 
+use crate::tls::HandshakeStats;
+
 /// Answers by status class: index 0 is 1xx, 4 is 5xx.
 #[derive(Debug, Default)]
 pub(crate) struct StatusClasses([AtomicU64; 5]);
@@ -37,9 +39,13 @@ pub(crate) struct EdgeStats {
     pub(crate) hedges: AtomicU64,
     pub(crate) hedges_won: AtomicU64,
     pub(crate) fallbacks: AtomicU64,
+    /// Copies for mirrors that were answered, and those that were not sent or not answered.
+    pub(crate) mirrored: AtomicU64,
+    pub(crate) mirrors_lost: AtomicU64,
     pub(crate) client_gone: AtomicU64,
     /// Lines about requests that were refused without being tried.
     pub(crate) shed_lines: Allowance,
+    pub(crate) handshakes: HandshakeStats,
     refusals: Vec<AtomicU64>,
 }
 
@@ -56,8 +62,11 @@ impl Default for EdgeStats {
             hedges: AtomicU64::default(),
             hedges_won: AtomicU64::default(),
             fallbacks: AtomicU64::default(),
+            mirrored: AtomicU64::default(),
+            mirrors_lost: AtomicU64::default(),
             client_gone: AtomicU64::default(),
             shed_lines: Allowance::default(),
+            handshakes: HandshakeStats::default(),
             refusals: Reason::ALL.iter().map(|_| AtomicU64::default()).collect(),
         }
     }
@@ -82,6 +91,8 @@ impl EdgeStats {
             hedges_total: self.hedges.load(Relaxed),
             hedges_won_total: self.hedges_won.load(Relaxed),
             fallbacks_total: self.fallbacks.load(Relaxed),
+            mirrored_total: self.mirrored.load(Relaxed),
+            mirrors_lost_total: self.mirrors_lost.load(Relaxed),
             client_gone_total: self.client_gone.load(Relaxed),
             refusals_total: refusals.filter(|(_, count)| *count > 0).collect(),
             shed_total: Reason::ALL.iter().filter(|reason| reason.sheds_load()).map(|reason| count(*reason)).sum(),

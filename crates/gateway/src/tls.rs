@@ -1,28 +1,156 @@
-//! TLS at the door: which certificate is shown to whom, and the handshake.
+//! TLS at the door: which certificate is shown to whom, the handshake, and what becomes of those who come without.
+//!
+//! | module | does |
+//! |---|---|
+//! | `certificate`, `validity` | a chain and its key that belong together, and until when they hold |
+//! | `files`, `watch` | certificates in PEM files, read again when they change |
+//! | `store` | which certificate is shown to whom |
+//! | `terms` | versions, protocols, tickets, certificates of clients |
+//! | `handshake` | how a connection begins |
+//! | `unencrypted` | redirects, and how browsers learn to do without them |
+
+mod certificate;
+mod files;
+mod handshake;
+mod store;
+mod terms;
+mod unencrypted;
+mod validity;
+mod watch;
 
 use std::fmt;
-use std::io;
-use std::sync::Arc;
+use std::future::Future;
+use std::sync::{Arc, Mutex, PoisonError};
+use std::time::Duration;
 
-use tokio::net::TcpStream;
-use tokio_rustls::TlsAcceptor;
+use plimsoll_telemetry::snapshot::CertificateSnapshot;
+use tokio::task::JoinSet;
 use tokio_rustls::rustls::ServerConfig;
 
-use crate::transport::Transport;
+pub use certificate::{Certificate, Flaw};
+pub use files::{Error as FileError, Files};
+pub(crate) use handshake::{HandshakeStats, receive};
+pub use store::{Shelf, Store};
+use terms::Terms;
+pub use terms::{ClientCertificates, Error, Version};
+pub use unencrypted::Redirect;
+pub(crate) use unencrypted::{harden, instead};
+pub use validity::Validity;
+pub use watch::EXPIRES_SOON;
+use watch::{Watched, watch};
 
 /// How TLS is spoken with clients.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Config {
+    /// The first certificate is also for clients that name no host, or one that nobody holds a certificate for.
+    pub files: Vec<Files>,
+    /// How often they are looked at for changes.
+    pub look_every: Duration,
+    pub version_min: Version,
+    /// What clients must show; `None`: they are not asked.
+    pub clients: Option<ClientCertificates>,
+    /// What plain HTTP doors do.
+    pub redirect: Redirect,
+    /// For how long browsers are told to come encrypted only; `None`: they are told nothing.
+    pub hsts: Option<Duration>,
+}
+
+/// Certificates, and the terms on which TLS is spoken. Clones are the same; with the last one go the tasks that look after the certificates.
 #[derive(Clone)]
-pub struct Server(Arc<ServerConfig>);
+pub struct Server {
+    config: Arc<ServerConfig>,
+    agreed: Terms,
+    store: Arc<Store>,
+    redirect: Redirect,
+    /// Where the TLS door is, once there is one.
+    door: Option<u16>,
+    hsts: Option<Arc<str>>,
+    sources: Arc<Mutex<JoinSet<()>>>,
+}
 
 impl Server {
-    pub(crate) async fn accept(&self, stream: TcpStream) -> io::Result<Transport> {
-        let stream = TlsAcceptor::from(Arc::clone(&self.0)).accept(stream).await?;
-        Ok(Transport::Tls(Box::new(stream.into())))
+    /// Reads the certificates, and looks after them from now on. Needs a tokio runtime.
+    pub fn start(config: Config) -> Result<Self, Error> {
+        let Config { files, look_every, version_min, clients, redirect, hsts } = config;
+        let store = Arc::new(Store::default());
+        let watched = files.into_iter().map(Watched::load).collect::<Result<Vec<_>, _>>()?;
+        store.put(Shelf::Files, watched.iter().map(|watched| Arc::clone(watched.certificate())).collect());
+        let agreed = Terms::read(version_min, clients)?;
+        let config = Arc::new(agreed.build(Arc::clone(&store))?);
+        let hsts = hsts.map(|max_age| unencrypted::hsts(max_age).into());
+        let server =
+            Self { config, agreed, store, redirect, door: None, hsts, sources: Arc::default() };
+        if !watched.is_empty() {
+            server.supply(|store| watch(watched, look_every, store));
+        }
+        Ok(server)
+    }
+
+    /// Runs a source of certificates for as long as this server, or a clone of it, is there.
+    pub fn supply<F: Future<Output = ()> + Send + 'static>(&self, source: impl FnOnce(Arc<Store>) -> F) {
+        self.sources.lock().unwrap_or_else(PoisonError::into_inner).spawn(source(Arc::clone(&self.store)));
+    }
+
+    /// Where sources put what they have.
+    pub fn store(&self) -> &Store {
+        &self.store
+    }
+
+    /// The same, as successor of another: sessions that were agreed on the same terms can be resumed.
+    pub(crate) fn after(mut self, before: Option<&Self>) -> Self {
+        if let Some(before) = before.filter(|before| before.agreed == self.agreed) {
+            let mut config = ServerConfig::clone(&self.config);
+            config.ticketer = Arc::clone(&before.config.ticketer);
+            self.config = Arc::new(config);
+        }
+        self
+    }
+
+    /// The same, with its door on this port.
+    pub(crate) fn at(mut self, door: Option<u16>) -> Self {
+        self.door = door;
+        self
+    }
+
+    fn config(&self) -> Arc<ServerConfig> {
+        Arc::clone(&self.config)
+    }
+
+    fn redirect_port(&self) -> Option<u16> {
+        match self.redirect {
+            Redirect::Off => None,
+            Redirect::ToDoor => self.door,
+            Redirect::ToPort(port) => self.door.map(|_| port),
+        }
+    }
+
+    fn hsts(&self) -> Option<&str> {
+        self.hsts.as_deref()
+    }
+
+    /// What operators want to know of the certificates. Of those from one source, the first.
+    pub(crate) fn certificates(&self) -> Vec<CertificateSnapshot> {
+        let mut snapshots: Vec<CertificateSnapshot> = Vec::new();
+        for certificate in self.store.certificates() {
+            if snapshots.iter().all(|known| known.source != certificate.source()) {
+                snapshots.push(snapshot(&certificate));
+            }
+        }
+        snapshots
+    }
+}
+
+fn snapshot(certificate: &Certificate) -> CertificateSnapshot {
+    let since_1970 = certificate.validity().not_after.duration_since(std::time::UNIX_EPOCH);
+    CertificateSnapshot {
+        source: certificate.source().to_owned(),
+        names: certificate.names().to_vec(),
+        not_after_unix: since_1970.map_or(0, |time| time.as_secs()),
     }
 }
 
 impl fmt::Debug for Server {
     fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
-        formatter.write_str("Server(..)")
+        formatter.debug_struct("Server").field("store", &self.store).field("redirect", &self.redirect).finish_non_exhaustive()
     }
 }
