@@ -1,6 +1,6 @@
 //! `cargo xtask bench`: CPU time per request against other servers, on this machine, in one run.
 //!
-//! A workload (`proxy`) says which servers compete and what is asked of them. The rest is shared: `server` starts and ends a
+//! `proxy`, `overload` and `generators` say who competes and what is asked of them. The rest is shared: `server` starts and ends a
 //! candidate, `processor` reads what it spent, `load` asks, `rounds` interleaves, `summary` condenses, `record` writes it all down.
 
 mod event_loop;
@@ -16,23 +16,28 @@ mod rounds;
 mod server;
 mod summary;
 
+use std::time::Duration;
+
 use anyhow::Result;
 use clap::{Args, Subcommand};
 
 #[derive(Subcommand)]
 pub(crate) enum Workload {
-    /// A 1 KiB GET through a reverse proxy, HTTP/1.1 kept alive on both sides.
-    Proxy(Options),
+    /// What passing requests on costs, behind whom: CPU time, instructions, memory.
+    Proxy(proxy::Options),
     /// More load than an app can take, behind whom: goodput, refusals, fairness.
     Overload(overload::Options),
     /// A 1 KiB GET asked by load generators: what a request costs the one who asks.
     Load(Options),
-    /// Answer 1 KiB to anything: the cheap origin behind every candidate.
+    /// Answer 1 KiB to nearly anything: the cheap origin behind every candidate.
     #[command(hide = true)]
-    Origin { port: u16 },
+    Origin { ports: Vec<u16> },
     /// Copy bytes both ways and look at none: the floor under every proxy.
     #[command(hide = true)]
     Relay { port: u16, origin: u16 },
+    /// Send WebSocket frames and count what comes back.
+    #[command(hide = true)]
+    Echo { port: u16, connections: usize, seconds: u64 },
 }
 
 #[derive(Args)]
@@ -46,9 +51,6 @@ pub(crate) struct Options {
     /// Candidates, separated by commas; all when left out. The first one named is what the others are compared with.
     #[arg(long, value_delimiter = ',')]
     only: Vec<String>,
-    /// Count user instructions per request under valgrind as well; slow, but the same on every run.
-    #[arg(long)]
-    instructions: bool,
     /// Print the result and write nothing.
     #[arg(long)]
     dry_run: bool,
@@ -59,7 +61,11 @@ pub(crate) fn run(workload: Workload) -> Result<()> {
         Workload::Proxy(options) => proxy::run(&options),
         Workload::Overload(options) => overload::run(&options),
         Workload::Load(options) => generators::run(&options),
-        Workload::Origin { port } => event_loop::serve_origin(port),
+        Workload::Origin { ports } => event_loop::serve_origin(&ports),
         Workload::Relay { port, origin } => event_loop::serve_relay(port, origin),
+        Workload::Echo { port, connections, seconds } => {
+            println!("{}", event_loop::echo(port, connections, Duration::from_secs(seconds))?);
+            Ok(())
+        }
     }
 }

@@ -4,18 +4,20 @@
 //! the rate that wrk reached, which is what it is for.
 
 mod oha;
-mod printed;
+pub(super) mod printed;
 
 use std::process::Command;
 
 use anyhow::{Context, Result, ensure};
 
+use super::event_loop::SMALL_BYTES;
+use super::load::{self, Exchange};
 use super::machine::{Machine, today};
 use super::processor;
 use super::record::Record;
-use super::rounds::Sample;
+use super::rounds::{self, Sample};
 use super::server::{LOAD_CORE, MEASURED_CORE, Recipe, Server, free_port};
-use super::{Options, load, summary};
+use super::{Options, summary};
 use crate::{run, workspace};
 use printed::Reader;
 
@@ -77,7 +79,6 @@ struct Places {
 }
 
 pub(super) fn run(options: &Options) -> Result<()> {
-    ensure!(!options.instructions, "instructions are counted of servers only");
     let candidates = chosen(&options.only)?;
     let machine = Machine::describe()?;
     ensure!(machine.cores > LOAD_CORE, "two cores are needed: one for the generator, one for the server");
@@ -101,16 +102,22 @@ pub(super) fn run(options: &Options) -> Result<()> {
         }
     }
     places.seconds = options.seconds;
-    let samples = rounds(&candidates, &places, options.samples)?;
+    let samples = rounds::run(candidates.len(), options.samples, |index, round| {
+        let sample = candidates[index].measure(&places, round)?;
+        let (total_us, per_second) = (sample.total_us(), sample.requests_per_second());
+        println!("{round:>3}/{} {:<14} {total_us:>6.2} µs {per_second:>8.0}/s", options.samples, sample.candidate);
+        Ok(sample)
+    })?;
     let names: Vec<&'static str> = candidates.iter().map(|candidate| candidate.name).collect();
-    let table = summary::table(&summary::rows(&names, &samples, &[]));
+    let table = summary::table(&names, &samples);
     println!("\n{table}");
     if options.dry_run {
         return Ok(());
     }
     let date = today()?;
     let text = format!("{}\n{table}", heading(&date, &machine, options, &candidates, &places)?);
-    let record = Record { workload: "load", date: &date, machine: &machine.slug(), raw: &summary::csv(&samples), summary: &text };
+    let raw = summary::csv(&samples);
+    let record = Record { workload: "load", date: &date, machine: &machine.slug(), raw: &[("raw.csv", &raw)], summary: &text };
     println!("written to {}", record.write()?.display());
     Ok(())
 }
@@ -129,27 +136,14 @@ fn start_origin() -> Result<Server> {
     let program = std::env::current_exe().context("cannot find this program")?.display().to_string();
     let words = vec![program, "bench".to_owned(), "origin".to_owned(), port.to_string()];
     let directory = tempfile::tempdir().context("cannot make a directory")?;
-    let ready = |_: &str| load::probe(port);
+    let ready = |_: &str| Exchange::get(port, SMALL_BYTES).client().map(|_| ());
     let core = Some(LOAD_CORE);
     Server::start(Recipe { name: "origin", port, core, words, environment: Vec::new(), directory, under: &[], ready: &ready })
 }
 
-/// Every candidate once per round, beginning with another one each time.
-fn rounds(candidates: &[Candidate], places: &Places, count: u32) -> Result<Vec<Sample>> {
-    let mut samples = Vec::new();
-    for round in 1..=count {
-        for candidate in candidates.iter().cycle().skip(round as usize % candidates.len()).take(candidates.len()) {
-            let sample = candidate.measure(places, round)?;
-            println!("{round:>3}/{count} {:<14} {:>6.2} µs {:>8.0}/s", sample.candidate, sample.total_us(), sample.requests_per_second());
-            samples.push(sample);
-        }
-    }
-    Ok(samples)
-}
-
 impl Candidate {
     /// One run, to its end.
-    fn measure(&self, places: &Places, round: u32) -> Result<Sample> {
+    fn measure(&self, places: &Places, round: u32) -> Result<Sample<&'static str>> {
         let mut command = Command::new("taskset");
         command.args(["--cpu-list", &MEASURED_CORE.to_string()]).args(self.words.iter().map(|word| places.fill(word)));
         let before = processor::spent_by_ended_children()?;

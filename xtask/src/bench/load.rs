@@ -1,4 +1,4 @@
-//! What is asked: one kind of request, either once as a probe, as fast as 64 connections can, or an exact number of times.
+//! What is asked: one kind of request, as fast as 64 connections can, or an exact number of times.
 
 use std::io::{Read, Write};
 use std::net::{Ipv4Addr, TcpStream};
@@ -10,11 +10,8 @@ use anyhow::{Context, Result, bail, ensure};
 use super::server::LOAD_CORE;
 use crate::run;
 
-/// Bytes of the body that the origin answers and every candidate must pass on.
-pub(super) const BODY_BYTES: usize = 1024;
-
 /// What an ordinary client sends beside `Host`.
-const HEADERS: [(&str, &str); 5] = [
+pub(super) const HEADERS: [(&str, &str); 5] = [
     ("User-Agent", "Mozilla/5.0 (X11; Linux x86_64; rv:140.0) Gecko/20100101 Firefox/140.0"),
     ("Accept", "application/json, text/plain, */*"),
     ("Accept-Encoding", "gzip, deflate, br"),
@@ -22,7 +19,7 @@ const HEADERS: [(&str, &str); 5] = [
     ("Cookie", "session=0f6a1f6e-8a55-4a5e-9d0e-2f6d1a3b7c55; theme=dark"),
 ];
 
-const CONNECTIONS: usize = 64;
+pub(super) const CONNECTIONS: usize = 64;
 
 /// Requests answered in a run; any error in it is a failure of the run.
 pub(super) struct Answered {
@@ -30,16 +27,15 @@ pub(super) struct Answered {
     pub seconds: f64,
 }
 
-/// Asks as fast as 64 kept-alive connections allow.
-pub(super) fn saturate(port: u16, seconds: u32) -> Result<Answered> {
+/// Asks `url` as fast as 64 connections allow, with further words for wrk.
+pub(super) fn saturate(url: &str, seconds: u32, further: &[String]) -> Result<Answered> {
     let mut wrk = Command::new("taskset");
     wrk.args(["--cpu-list", &LOAD_CORE.to_string(), "wrk", "--threads", "1", "--connections", &CONNECTIONS.to_string()]);
-    wrk.args(["--duration", &format!("{seconds}s")]);
+    wrk.args(["--duration", &format!("{seconds}s")]).args(further);
     for (name, value) in HEADERS {
         wrk.args(["--header", &format!("{name}: {value}")]);
     }
-    let printed = run::quietly(wrk.arg(format!("http://127.0.0.1:{port}/")))?;
-    read_wrk(&printed)
+    read_wrk(&run::quietly(wrk.arg(url))?)
 }
 
 /// Reads what wrk printed.
@@ -55,41 +51,59 @@ pub(super) fn read_wrk(printed: &str) -> Result<Answered> {
     Ok(Answered { requests, seconds })
 }
 
-/// Asks once and checks the answer.
-pub(super) fn probe(port: u16) -> Result<()> {
-    Client::connect(port)?.ask(1)
+/// One kind of request on connections that are kept, and how long the answer's body must be.
+pub(super) struct Exchange {
+    pub port: u16,
+    pub path: String,
+    /// Bytes of a `POST`; without any it is a `GET`.
+    pub body: usize,
+    pub answer: usize,
 }
 
-/// Asks exactly `count` times, in turns over many connections, all of one turn before any answer is read.
-pub(super) fn exactly(port: u16, count: usize) -> Result<()> {
-    const AT_ONCE: usize = 50;
-    ensure!(count.is_multiple_of(AT_ONCE), "the count must be a multiple of {AT_ONCE}");
-    let mut clients: Vec<Client> = (0..AT_ONCE).map(|_| Client::connect(port)).collect::<Result<_>>()?;
-    for _ in 0..count / AT_ONCE {
-        clients.iter_mut().try_for_each(Client::send)?;
-        clients.iter_mut().try_for_each(Client::receive)?;
+impl Exchange {
+    /// `GET /`, answered by `answer` bytes.
+    pub(super) fn get(port: u16, answer: usize) -> Self {
+        Self { port, path: "/".to_owned(), body: 0, answer }
     }
-    Ok(())
+
+    /// Asks exactly `count` times, in turns over many connections, all of one turn before any answer is read.
+    pub(super) fn exactly(&self, count: usize) -> Result<()> {
+        const AT_ONCE: usize = 50;
+        ensure!(count.is_multiple_of(AT_ONCE), "the count must be a multiple of {AT_ONCE}");
+        let mut clients: Vec<Client> = (0..AT_ONCE).map(|_| self.client()).collect::<Result<_>>()?;
+        for _ in 0..count / AT_ONCE {
+            clients.iter_mut().try_for_each(Client::send)?;
+            clients.iter_mut().try_for_each(Client::receive)?;
+        }
+        Ok(())
+    }
+
+    /// A connection that has been answered once.
+    pub(super) fn client(&self) -> Result<Client> {
+        let mut client = Client::connect(self)?;
+        client.send()?;
+        client.receive()?;
+        Ok(client)
+    }
 }
 
-/// A kept-alive connection that knows the one answer it expects.
-struct Client {
+/// A kept connection that knows the one answer it expects.
+pub(super) struct Client {
     stream: TcpStream,
     request: String,
+    answer: usize,
 }
 
 impl Client {
-    fn connect(port: u16) -> Result<Self> {
-        let stream = TcpStream::connect((Ipv4Addr::LOCALHOST, port)).context("cannot connect")?;
+    fn connect(exchange: &Exchange) -> Result<Self> {
+        let Exchange { port, path, body, answer } = exchange;
+        let stream = TcpStream::connect((Ipv4Addr::LOCALHOST, *port)).context("cannot connect")?;
         stream.set_read_timeout(Some(Duration::from_secs(10)))?;
         stream.set_nodelay(true)?;
         let headers = HEADERS.map(|(name, value)| [name, ": ", value, "\r\n"].concat()).concat();
-        let request = format!("GET / HTTP/1.1\r\nHost: 127.0.0.1:{port}\r\n{headers}\r\n");
-        Ok(Self { stream, request })
-    }
-
-    fn ask(&mut self, times: usize) -> Result<()> {
-        (0..times).try_for_each(|_| self.send().and_then(|()| self.receive()))
+        let (method, content) = if *body == 0 { ("GET", String::new()) } else { ("POST", format!("Content-Length: {body}\r\n")) };
+        let request = format!("{method} {path} HTTP/1.1\r\nHost: 127.0.0.1:{port}\r\n{headers}{content}\r\n{}", "x".repeat(*body));
+        Ok(Self { stream, request, answer: *answer })
     }
 
     fn send(&mut self) -> Result<()> {
@@ -98,17 +112,17 @@ impl Client {
 
     fn receive(&mut self) -> Result<()> {
         let mut answer = Vec::new();
-        let mut buffer = [0; 4096];
+        let mut buffer = [0; 16 * 1024];
         loop {
             let count = self.stream.read(&mut buffer).context("cannot receive")?;
             ensure!(count > 0, "the connection was closed: {}", String::from_utf8_lossy(&answer));
             answer.extend_from_slice(&buffer[..count]);
             let Some(head) = answer.windows(4).position(|window| window == b"\r\n\r\n") else { continue };
-            if answer.len() == head + 4 + BODY_BYTES {
+            if answer.len() == head + 4 + self.answer {
                 ensure!(answer.starts_with(b"HTTP/1.1 200 "), "not a 200: {}", String::from_utf8_lossy(&answer[..head]));
                 return Ok(());
             }
-            ensure!(answer.len() < head + 4 + BODY_BYTES, "too long: {}", String::from_utf8_lossy(&answer[..head]));
+            ensure!(answer.len() < head + 4 + self.answer, "too long: {}", String::from_utf8_lossy(&answer[..head]));
         }
     }
 }

@@ -7,6 +7,9 @@ use anyhow::Result;
 
 use crate::run;
 
+/// Load average of the last minute above which times would tell of something else.
+pub(super) const BUSY: f64 = 0.7;
+
 pub(super) struct Machine {
     pub cores: usize,
     pub processor: String,

@@ -27,12 +27,9 @@ use clap::{Args, ValueEnum};
 use self::app::App;
 use self::bench::{Bench, Lengths};
 use self::peer::Peer;
-use super::machine::{Machine, today};
+use super::machine::{BUSY, Machine, today};
 use super::record::Record;
 use crate::{run, workspace};
-
-/// Load average of the last minute above which figures would tell of something else.
-const BUSY: f64 = 0.7;
 
 const MULTIPLES: &[f64] = &[0.6, 1.0, 2.0, 5.0, 10.0];
 const MULTIPLES_QUICK: &[f64] = &[0.6, 2.0, 10.0];
@@ -155,7 +152,7 @@ pub(super) fn run(options: &Options) -> Result<()> {
         let raw = bench.take_raw();
         if options.is_whole() {
             let workload = format!("overload/{}", part.name());
-            let record = Record { workload: &workload, date: &date, machine: &machine.slug(), raw: &raw, summary: &text };
+            let record = Record { workload: &workload, date: &date, machine: &machine.slug(), raw: &[("raw.csv", &raw)], summary: &text };
             println!("written to {}\n", record.write()?.display());
         }
     }

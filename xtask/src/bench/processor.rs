@@ -1,4 +1,4 @@
-//! CPU time of a process and all its descendants, as the kernel accounts it.
+//! CPU time and memory of a process and all its descendants, as the kernel accounts them.
 
 use std::fs;
 use std::ops::Sub;
@@ -44,6 +44,20 @@ pub(super) fn spent_by_ended_children() -> Result<Spent> {
     let [user, system] = ticks[..] else { anyhow::bail!("/proc/self/stat is too short") };
     let tick_us = 1_000_000 / rustix::param::clock_ticks_per_second();
     Ok(Spent { user_us: user * tick_us, system_us: system * tick_us })
+}
+
+/// What `process` and its descendants hold in memory, in KiB; what several of them share counts once.
+pub(super) fn memory_kib(process: u32) -> Result<u64> {
+    let mut sum = 0;
+    for process in tree(process)? {
+        let path = format!("/proc/{process}/smaps_rollup");
+        let text = fs::read_to_string(&path).with_context(|| format!("cannot read {path}"))?;
+        let line = text.lines().find_map(|line| line.strip_prefix("Pss:"));
+        sum += line
+            .and_then(|line| line.trim().strip_suffix(" kB")?.trim().parse::<u64>().ok())
+            .with_context(|| format!("no Pss in {path}"))?;
+    }
+    Ok(sum)
 }
 
 /// The ids of `process` and its descendants.
@@ -95,6 +109,14 @@ mod tests {
         drop(child.stdin.take());
         child.wait().unwrap();
         assert!(tree.contains(&child.id()) && tree.contains(&std::process::id()), "{tree:?}");
+    }
+
+    #[test]
+    fn memory_grows_by_what_is_filled() {
+        let before = memory_kib(std::process::id()).unwrap();
+        let filled = vec![1_u8; 32 * 1024 * 1024];
+        let after = memory_kib(std::process::id()).unwrap();
+        assert!(filled[1] == 1 && after - before > 30 * 1024, "{before} {after}");
     }
 
     #[test]

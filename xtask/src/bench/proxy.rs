@@ -1,175 +1,192 @@
-//! `cargo xtask bench proxy`: what passing on a 1 KiB GET costs. One worker and one core for whoever is measured.
+//! `cargo xtask bench proxy`: what passing requests on costs, behind whom. One worker and one core for whoever is measured.
+//!
+//! `workload` says what is asked of whom, `scene` with how many routes and servers, `peer` how each competitor is started, `ask` sends the requests.
+//! Three kinds of figures come of it: `time` is CPU time in interleaved rounds, `instructions` are counted under valgrind, `idle` weighs
+//! connections that rest. `figures` keeps them in files, and `table` is made from these alone.
 
-use std::path::Path;
-use std::process::Command;
+mod ask;
+mod build;
+mod certificate;
+mod config;
+mod figures;
+mod idle;
+mod instructions;
+mod peer;
+mod progress;
+mod scene;
+mod table;
+mod time;
+pub(super) mod websocket;
+mod workload;
 
-use anyhow::{Context, Result, bail, ensure};
-use tempfile::TempDir;
+use anyhow::{Result, ensure};
+use clap::{Args, ValueEnum};
 
-use super::machine::{Machine, today};
+use self::figures::Figures;
+use self::peer::Peer;
+use self::progress::Progress;
+use self::scene::Site;
+use self::workload::Workload;
+use super::machine::{BUSY, Machine, today};
 use super::record::Record;
-use super::server::{LOAD_CORE, MEASURED_CORE, Recipe, Server, free_port, write_config};
-use super::{Options, instructions, load, rounds, summary};
-use crate::{run, workspace};
+use super::server::LOAD_CORE;
 
-/// A server that competes.
-#[derive(Clone, Copy)]
-struct Candidate {
-    name: &'static str,
-    /// The configuration in `bench/peers`, where it has one.
-    config: Option<&'static str>,
-    /// Program and arguments; the places are filled in at the start.
-    words: &'static [&'static str],
-    /// How to learn its version, where that matters.
-    version: &'static [&'static str],
+#[derive(Args)]
+pub(crate) struct Options {
+    /// Workloads, separated by commas; all when left out.
+    #[arg(long, value_enum, value_delimiter = ',')]
+    only: Vec<Workload>,
+    /// Who competes, separated by commas; all when left out.
+    #[arg(long, value_enum, value_delimiter = ',')]
+    peer: Vec<Peer>,
+    /// Only count user instructions per request: slow, but the same on every run, on a busy machine, too.
+    #[arg(long)]
+    instructions: bool,
+    /// Short runs: to see that it works, not for figures.
+    #[arg(long)]
+    quick: bool,
+    /// Measure although the machine is busy; times are then good for ratios at best.
+    #[arg(long)]
+    busy: bool,
+    /// Take the programs that are there.
+    #[arg(long)]
+    no_build: bool,
+    /// Print the result and write nothing; so it is for quick runs and for a choice of peers, too.
+    #[arg(long)]
+    dry_run: bool,
 }
 
-/// The first is what the others are compared with.
-const CANDIDATES: &[Candidate] = &[
-    Candidate {
-        name: "nginx",
-        config: Some("nginx.conf"),
-        words: &["nginx", "-e", "stderr", "-p", "{directory}", "-c", "{config}"],
-        version: &["nginx", "-v"],
-    },
-    Candidate { name: "haproxy", config: Some("haproxy.cfg"), words: &["haproxy", "-f", "{config}"], version: &["haproxy", "-v"] },
-    Candidate {
-        name: "plimsoll",
-        config: Some("plimsoll.toml"),
-        words: &[
-            "{plimsoll}",
-            "gateway",
-            "--config",
-            "{config}",
-            "--port",
-            "{port}",
-            "--admin-port",
-            "{admin}",
-            "--data-dir",
-            "{directory}/data",
-        ],
-        version: &["{plimsoll}", "--version"],
-    },
-    Candidate { name: "relay", config: None, words: &["{xtask}", "bench", "relay", "{port}", "{origin}"], version: &[] },
-];
+/// How long and how often.
+#[derive(Clone, Copy)]
+struct Lengths {
+    /// Runs of each competitor.
+    rounds: u32,
+    /// Of one run.
+    seconds: u32,
+    /// Connections that rest.
+    idle: usize,
+    /// What the usual number of requests under valgrind is divided by.
+    counts_divided_by: usize,
+}
+
+impl Lengths {
+    const FULL: Self = Self { rounds: 9, seconds: 2, idle: 10_000, counts_divided_by: 1 };
+    /// Too short for figures, long enough to see that all works.
+    const QUICK: Self = Self { rounds: 2, seconds: 1, idle: 500, counts_divided_by: 5 };
+}
+
+/// One invocation.
+struct Bench<'a> {
+    options: &'a Options,
+    lengths: Lengths,
+    site: Site,
+    machine: Machine,
+    peers: Vec<Peer>,
+    progress: Progress,
+}
 
 pub(super) fn run(options: &Options) -> Result<()> {
-    let candidates = chosen(&options.only)?;
     let machine = Machine::describe()?;
     ensure!(machine.cores > LOAD_CORE, "two cores are needed: one for the server, one for the load");
-    if candidates.iter().any(|candidate| candidate.name == "plimsoll") {
-        println!("bench: building plimsoll");
-        run::aloud(Command::new("cargo").args(["build", "--release", "--locked", "--package", "plimsoll"]).current_dir(workspace::root()))?;
+    ensure!(
+        options.busy || options.instructions || machine.load < BUSY,
+        "the machine is busy (load average {:.2}): wait until it is quiet, or say --busy and mistrust the figures",
+        machine.load
+    );
+    let peers = all_or(&options.peer);
+    if !options.no_build {
+        build::all(&peers)?;
     }
-    let origin = start_origin()?;
-    let servers: Vec<Server> = candidates.iter().map(|candidate| candidate.start(origin.port, &[])).collect::<Result<_>>()?;
-    let samples = rounds::run(&servers, options.samples, options.seconds)?;
-    drop(servers);
-    let names: Vec<&'static str> = candidates.iter().map(|candidate| candidate.name).collect();
-    let counts = if options.instructions { count_instructions(&candidates, origin.port)? } else { Vec::new() };
-    let table = summary::table(&summary::rows(&names, &samples, &counts));
-    println!("\n{table}");
-    if options.dry_run {
-        return Ok(());
+    let lengths = if options.quick { Lengths::QUICK } else { Lengths::FULL };
+    let mut bench = Bench { options, lengths, site: Site::prepare()?, machine, peers, progress: Progress::new() };
+    let workloads = all_or(&options.only);
+    for workload in &workloads {
+        bench.plan(*workload);
     }
-    let date = today()?;
-    let text = format!("{}\n{table}", heading(&date, &machine, options, &candidates)?);
-    let record = Record { workload: "proxy", date: &date, machine: &machine.slug(), raw: &summary::csv(&samples), summary: &text };
-    println!("written to {}", record.write()?.display());
+    for workload in workloads {
+        bench.run(workload)?;
+    }
+    println!("bench: {:.0} minutes", bench.progress.took().as_secs_f64() / 60.0);
     Ok(())
 }
 
-fn chosen(only: &[String]) -> Result<Vec<Candidate>> {
-    if only.is_empty() {
-        return Ok(CANDIDATES.to_vec());
-    }
-    let find = |name: &String| {
-        let known = || CANDIDATES.iter().map(|candidate| candidate.name).collect::<Vec<_>>().join(", ");
-        CANDIDATES
-            .iter()
-            .find(|candidate| candidate.name == name)
-            .copied()
-            .with_context(|| format!("no candidate `{name}`; there are {}", known()))
-    };
-    only.iter().map(find).collect()
-}
-
-fn start_origin() -> Result<Server> {
-    let port = free_port()?;
-    let words = vec![own_program()?, "bench".to_owned(), "origin".to_owned(), port.to_string()];
-    start("origin", port, LOAD_CORE, words, directory()?, &[])
-}
-
-fn start(name: &'static str, port: u16, core: usize, words: Vec<String>, directory: TempDir, under: &[String]) -> Result<Server> {
-    let ready = |_: &str| load::probe(port);
-    Server::start(Recipe { name, port, core: Some(core), words, environment: Vec::new(), directory, under, ready: &ready })
-}
-
-impl Candidate {
-    /// Starts it in front of `origin`, under another program if words for that are given.
-    fn start(self, origin: u16, under: &[String]) -> Result<Server> {
-        let (directory, port) = (directory()?, free_port()?);
-        let mut places = vec![
-            ("directory", directory.path().display().to_string()),
-            ("port", port.to_string()),
-            ("origin", origin.to_string()),
-            ("admin", free_port()?.to_string()),
-            ("plimsoll", plimsoll()),
-            ("xtask", own_program()?),
-        ];
-        if let Some(template) = self.config {
-            places.push(("config", write_config(directory.path(), template, &places)?));
+impl Bench<'_> {
+    fn plan(&mut self, workload: Workload) {
+        let (entries, only_counts) = (workload.entries(&self.peers), self.options.instructions);
+        if workload == Workload::Idle {
+            self.progress.plan(entries.len(), if only_counts { 0.0 } else { idle::seconds(self.lengths) });
+            return;
         }
-        let fill =
-            |word: &&str| places.iter().fold((*word).to_owned(), |word, (place, value)| word.replace(&format!("{{{place}}}"), value));
-        let mut words: Vec<String> = self.words.iter().map(fill).collect();
-        let Some(program) = workspace::find_program(&words[0]) else {
-            bail!("{} is missing: run `cargo xtask setup`", words[0]);
-        };
-        words[0] = program.display().to_string();
-        start(self.name, port, MEASURED_CORE, words, directory, under)
+        self.progress.plan(entries.len(), if only_counts { 0.0 } else { time::seconds(self.lengths) });
+        self.progress.plan(entries.iter().filter(|entry| entry.peer.can_be_counted()).count(), instructions::SECONDS);
     }
 
-    /// What it says of its version, on one line.
-    fn version(self) -> Result<Option<String>> {
-        let Some((program, arguments)) = self.version.split_first() else { return Ok(None) };
-        let program = program.replace("{plimsoll}", &plimsoll());
-        let output = Command::new(workspace::find_program(&program).unwrap_or_default()).args(arguments).output()?;
-        // nginx tells its version as an error.
-        let told = [output.stdout, output.stderr].concat();
-        Ok(Some(String::from_utf8_lossy(&told).lines().next().unwrap_or_default().trim().to_owned()))
+    fn run(&mut self, workload: Workload) -> Result<()> {
+        let circumstances = self.circumstances()?;
+        let (name, date, machine) = (format!("proxy/{}", workload.name()), today()?, self.machine.slug());
+        let directory = Record::directory(&date, &machine, &name);
+        // Times that were measured today stand beside counts of now.
+        let mut figures = if self.is_whole() && self.options.instructions { Figures::read(&directory)? } else { Figures::default() };
+        self.measure(workload, &circumstances, &mut figures)?;
+        let section = table::section(workload, &figures);
+        println!("\n### {}\n\n{section}", workload.title());
+        if self.is_whole() {
+            let files = figures.files();
+            let raw: Vec<(&str, &str)> = files.iter().map(|(name, text)| (*name, &**text)).collect();
+            let summary = format!("### {}\n\n{section}", workload.title());
+            let record = Record { workload: &name, date: &date, machine: &machine, raw: &raw, summary: &summary };
+            println!("written to {}\n", record.write()?.display());
+        }
+        Ok(())
+    }
+
+    fn measure(&mut self, workload: Workload, circumstances: &str, figures: &mut Figures) -> Result<()> {
+        let entries = workload.entries(&self.peers);
+        let Self { site, lengths, progress, options, .. } = self;
+        if workload == Workload::Idle {
+            if !options.instructions {
+                figures.weights.replace(circumstances, idle::measure(site, *lengths, &entries, progress)?);
+            }
+            return Ok(());
+        }
+        if !options.instructions {
+            figures.samples.replace(circumstances, time::measure(site, *lengths, workload, &entries, progress)?);
+        }
+        figures.counts.replace(circumstances, instructions::count(site, *lengths, workload, &entries, progress)?);
+        Ok(())
+    }
+
+    /// Whether its results may replace those of an earlier run.
+    fn is_whole(&self) -> bool {
+        !self.options.dry_run && !self.options.quick && self.options.peer.is_empty()
+    }
+
+    /// When that was, on what, with which versions.
+    fn circumstances(&self) -> Result<String> {
+        let Machine { cores, processor, kernel, load } = &self.machine;
+        let versions: Vec<String> = self.peers.iter().filter_map(|peer| peer.version()).collect();
+        let date = today()?;
+        Ok(format!("{date}, {cores} cores of {processor}, Linux {kernel}, load average before the run {load:.2}; {}.", versions.join("; ")))
     }
 }
 
-fn count_instructions(candidates: &[Candidate], origin: u16) -> Result<Vec<(&'static str, f64)>> {
-    let count = |candidate: &Candidate| {
-        println!("bench: counting the instructions of {}", candidate.name);
-        let start = |output: &Path| candidate.start(origin, &instructions::tool(output)?);
-        Ok((candidate.name, instructions::per_request(start)?))
-    };
-    candidates.iter().map(count).collect()
+fn all_or<T: ValueEnum + Copy>(chosen: &[T]) -> Vec<T> {
+    if chosen.is_empty() { T::value_variants().to_vec() } else { chosen.to_vec() }
 }
 
-/// The lines above the table: what was measured, when, on what.
-fn heading(date: &str, machine: &Machine, options: &Options, candidates: &[Candidate]) -> Result<String> {
-    let versions: Vec<String> = candidates.iter().filter_map(|candidate| candidate.version().transpose()).collect::<Result<_>>()?;
-    let Machine { cores, processor, kernel, load } = machine;
-    let (samples, seconds) = (options.samples, options.seconds);
-    Ok(format!(
-        "{date}, {cores} cores of {processor}, Linux {kernel}, load average before the run {load:.2}; \
-         {samples} runs of {seconds} s each, interleaved.\n{}.\n",
-        versions.join("; ")
-    ))
-}
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::workspace;
 
-fn directory() -> Result<TempDir> {
-    tempfile::tempdir().context("cannot make a directory")
-}
-
-fn own_program() -> Result<String> {
-    Ok(std::env::current_exe().context("cannot find this program")?.display().to_string())
-}
-
-fn plimsoll() -> String {
-    workspace::root().join("target/release/plimsoll").display().to_string()
+    #[test]
+    fn the_page_has_a_place_for_every_workload() {
+        let page = std::fs::read_to_string(workspace::root().join("docs/benchmarks.md")).unwrap();
+        for workload in Workload::value_variants() {
+            for mark in ["begin", "end"] {
+                let line = format!("<!-- proxy/{}: {mark} -->", workload.name());
+                assert!(page.contains(&line), "{line} is missing");
+            }
+        }
+    }
 }

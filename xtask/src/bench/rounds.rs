@@ -1,22 +1,20 @@
 //! Runs in rounds: every candidate once per round, so that whatever else the machine does falls on all of them alike.
 
-use anyhow::{Context, Result};
+use anyhow::Result;
 
-use super::load;
-use super::processor::{self, Spent};
-use super::server::Server;
+use super::processor::Spent;
 
 /// One run of one candidate.
-#[derive(Clone, Debug)]
-pub(super) struct Sample {
-    pub candidate: &'static str,
+#[derive(Clone, Debug, PartialEq)]
+pub(super) struct Sample<C> {
+    pub candidate: C,
     pub round: u32,
     pub requests: u64,
     pub seconds: f64,
     pub spent: Spent,
 }
 
-impl Sample {
+impl<C> Sample<C> {
     pub(super) fn user_us(&self) -> f64 {
         self.spent.user_us as f64 / self.requests as f64
     }
@@ -35,27 +33,27 @@ impl Sample {
     }
 }
 
-/// A warm-up, which is thrown away, then `count` rounds.
-pub(super) fn run(servers: &[Server], count: u32, seconds: u32) -> Result<Vec<Sample>> {
-    for server in servers {
-        measure(server, 0, 1)?;
-    }
+/// Measures every candidate in each of `count` rounds; it is told which one, and the round.
+pub(super) fn run<C>(candidates: usize, count: u32, mut measure: impl FnMut(usize, u32) -> Result<Sample<C>>) -> Result<Vec<Sample<C>>> {
     let mut samples = Vec::new();
     for round in 1..=count {
         // Another one begins each time, so that none always follows the same neighbour.
-        let first = round as usize % servers.len();
-        for server in servers.iter().cycle().skip(first).take(servers.len()) {
-            let sample = measure(server, round, seconds)?;
-            println!("{round:>3}/{count} {:<10} {:>6.2} µs {:>8.0}/s", sample.candidate, sample.total_us(), sample.requests_per_second());
-            samples.push(sample);
+        for turn in 0..candidates {
+            samples.push(measure((round as usize + turn) % candidates, round)?);
         }
     }
     Ok(samples)
 }
 
-fn measure(server: &Server, round: u32, seconds: u32) -> Result<Sample> {
-    let before = processor::spent(server.process_id())?;
-    let answered = load::saturate(server.port, seconds).with_context(|| format!("{} under load", server.name))?;
-    let spent = processor::spent(server.process_id())? - before;
-    Ok(Sample { candidate: server.name, round, requests: answered.requests, seconds: answered.seconds, spent })
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn each_round_measures_all_and_begins_with_another() {
+        let measure = |candidate, round| Ok(Sample { candidate, round, requests: 1, seconds: 1.0, spent: Spent::default() });
+        let samples = run(3, 2, measure).unwrap();
+        let order: Vec<_> = samples.iter().map(|sample| (sample.round, sample.candidate)).collect();
+        assert_eq!(order, [(1, 1), (1, 2), (1, 0), (2, 2), (2, 0), (2, 1)]);
+    }
 }

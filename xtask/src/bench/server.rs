@@ -116,6 +116,13 @@ pub(super) fn free_port() -> Result<u16> {
     Ok(listener.local_addr()?.port())
 }
 
+/// The same for several at once, no two alike.
+pub(super) fn free_ports(count: usize) -> Result<Vec<u16>> {
+    let bind = |_| std::net::TcpListener::bind("127.0.0.1:0").context("no free port");
+    let listeners: Vec<_> = (0..count).map(bind).collect::<Result<_>>()?;
+    listeners.iter().map(|listener| Ok(listener.local_addr()?.port())).collect()
+}
+
 /// A configuration from `bench/peers` with its places filled in, written into `directory`.
 pub(super) fn write_config(directory: &Path, template: &str, places: &[(&str, String)]) -> Result<String> {
     let path = workspace::root().join("bench/peers").join(template);

@@ -13,64 +13,56 @@ pub(super) struct Spread {
 }
 
 /// One candidate's figures.
-pub(super) struct Row {
-    pub candidate: &'static str,
+pub(super) struct Row<C> {
+    pub candidate: C,
     pub total_us: Spread,
     pub user_us: f64,
     pub system_us: f64,
     pub requests_per_second: f64,
-    /// This candidate's cost over the reference's in the same round.
-    pub ratio: Spread,
-    pub instructions: Option<f64>,
 }
 
-/// A row per candidate in the order given; the first one is the reference.
-pub(super) fn rows(candidates: &[&'static str], samples: &[Sample], instructions: &[(&'static str, f64)]) -> Vec<Row> {
-    let of = |candidate: &str| samples.iter().filter(|sample| sample.candidate == candidate).collect::<Vec<_>>();
-    let reference = candidates.first().map(|name| of(name)).unwrap_or_default();
-    let row = |candidate: &&'static str| {
-        let own = of(candidate);
-        let in_round = |round| reference.iter().find(|sample| sample.round == round);
-        let ratios = own.iter().filter_map(|sample| Some(sample.total_us() / in_round(sample.round)?.total_us()));
-        let median_of = |figure: fn(&Sample) -> f64| spread(own.iter().map(|sample| figure(sample))).median;
-        Row {
-            candidate,
-            total_us: spread(own.iter().map(|sample| sample.total_us())),
-            user_us: median_of(Sample::user_us),
-            system_us: median_of(Sample::system_us),
-            requests_per_second: median_of(Sample::requests_per_second),
-            ratio: spread(ratios),
-            instructions: instructions.iter().find(|(name, _)| name == candidate).map(|(_, count)| *count),
-        }
-    };
-    candidates.iter().map(row).collect()
+/// What the runs of `candidate` come to; none without any.
+pub(super) fn row<C: Copy + PartialEq>(candidate: C, samples: &[Sample<C>]) -> Option<Row<C>> {
+    let own: Vec<_> = samples.iter().filter(|sample| sample.candidate == candidate).collect();
+    let of = |figure: fn(&Sample<C>) -> f64| spread(own.iter().map(|sample| figure(sample)));
+    (!own.is_empty()).then(|| Row {
+        candidate,
+        total_us: of(Sample::total_us),
+        user_us: of(Sample::user_us).median,
+        system_us: of(Sample::system_us).median,
+        requests_per_second: of(Sample::requests_per_second).median,
+    })
 }
 
-/// The rows as a Markdown table.
-pub(super) fn table(rows: &[Row]) -> String {
-    let reference = rows.first().map_or("", |row| row.candidate);
-    let counted = rows.iter().any(|row| row.instructions.is_some());
-    let mut text = format!("| server | µs per request | user + system | min–max | to {reference} | spread of the ratio | requests/s |");
-    text.push_str(if counted { " instructions |\n" } else { "\n" });
-    text.push_str(if counted { "|---|--:|--:|--:|--:|--:|--:|--:|\n" } else { "|---|--:|--:|--:|--:|--:|--:|\n" });
-    for row in rows {
-        let Row { candidate, total_us, user_us, system_us, requests_per_second, ratio, instructions } = row;
+/// The cost of `candidate` over that of `reference` in the same round.
+pub(super) fn ratio<C: PartialEq>(candidate: &C, reference: &C, samples: &[Sample<C>]) -> Spread {
+    let in_round = |round| samples.iter().find(|sample| sample.candidate == *reference && sample.round == round);
+    let own = samples.iter().filter(|sample| sample.candidate == *candidate);
+    spread(own.filter_map(|sample| Some(sample.total_us() / in_round(sample.round)?.total_us())))
+}
+
+/// A Markdown table with a row for each candidate that was measured; the first one is what the others are compared with.
+pub(super) fn table(candidates: &[&'static str], samples: &[Sample<&'static str>]) -> String {
+    let reference = candidates.first().copied().unwrap_or_default();
+    let mut text = format!(
+        "| server | µs per request | user + system | min–max | to {reference} | spread of the ratio | requests/s |\n\
+         |---|--:|--:|--:|--:|--:|--:|\n"
+    );
+    for row in candidates.iter().filter_map(|candidate| row(*candidate, samples)) {
+        let Row { candidate, total_us, user_us, system_us, requests_per_second } = row;
         let Spread { median, min, max } = total_us;
-        let _ = write!(
+        let ratio = ratio(&candidate, &reference, samples);
+        let _ = writeln!(
             text,
             "| {candidate} | {median:.1} | {user_us:.1} + {system_us:.1} | {min:.1}–{max:.1} | {:.2} | {:.2}–{:.2} | {requests_per_second:.0} |",
             ratio.median, ratio.min, ratio.max
         );
-        if counted {
-            let _ = write!(text, " {} |", instructions.map_or("–".to_owned(), |count| format!("{count:.0}")));
-        }
-        text.push('\n');
     }
     text
 }
 
 /// Every run, as written to `raw.csv`.
-pub(super) fn csv(samples: &[Sample]) -> String {
+pub(super) fn csv(samples: &[Sample<&'static str>]) -> String {
     let mut text = "round,candidate,requests,seconds,user_us,system_us\n".to_owned();
     for Sample { candidate, round, requests, seconds, spent } in samples {
         let _ = writeln!(text, "{round},{candidate},{requests},{seconds},{},{}", spent.user_us, spent.system_us);
@@ -78,7 +70,7 @@ pub(super) fn csv(samples: &[Sample]) -> String {
     text
 }
 
-fn spread(values: impl Iterator<Item = f64>) -> Spread {
+pub(super) fn spread(values: impl Iterator<Item = f64>) -> Spread {
     let mut values: Vec<f64> = values.collect();
     values.sort_by(f64::total_cmp);
     let (Some(min), Some(max)) = (values.first(), values.last()) else { return Spread { median: f64::NAN, min: f64::NAN, max: f64::NAN } };
@@ -91,7 +83,7 @@ mod tests {
     use super::super::processor::Spent;
     use super::*;
 
-    fn sample(candidate: &'static str, round: u32, microseconds: u64) -> Sample {
+    fn sample(candidate: &'static str, round: u32, microseconds: u64) -> Sample<&'static str> {
         Sample { candidate, round, requests: 1, seconds: 1.0, spent: Spent { user_us: microseconds, system_us: 0 } }
     }
 
@@ -99,10 +91,9 @@ mod tests {
     fn a_noisy_round_falls_on_both_sides_of_a_ratio() {
         let samples =
             [sample("a", 1, 10), sample("b", 1, 20), sample("a", 2, 30), sample("b", 2, 60), sample("b", 3, 40), sample("a", 3, 20)];
-        let rows = rows(&["a", "b"], &samples, &[]);
-        assert_eq!(rows[1].total_us, Spread { median: 40.0, min: 20.0, max: 60.0 });
-        assert_eq!(rows[1].ratio, Spread { median: 2.0, min: 2.0, max: 2.0 });
-        assert_eq!(rows[0].ratio, Spread { median: 1.0, min: 1.0, max: 1.0 });
+        assert_eq!(row("b", &samples).unwrap().total_us, Spread { median: 40.0, min: 20.0, max: 60.0 });
+        assert_eq!(ratio(&"b", &"a", &samples), Spread { median: 2.0, min: 2.0, max: 2.0 });
+        assert!(row("c", &samples).is_none());
     }
 
     #[test]
@@ -111,13 +102,9 @@ mod tests {
     }
 
     #[test]
-    fn the_table_has_a_line_for_each_candidate() {
-        let rows = rows(&["a", "b"], &[sample("a", 1, 10), sample("b", 1, 15)], &[("b", 1234.4)]);
-        let table = table(&rows);
-        assert!(
-            table.lines().nth(3).unwrap().starts_with("| b | 15.0 | 15.0 + 0.0 | 15.0–15.0 | 1.50 | 1.50–1.50 | 1 | 1234 |"),
-            "{table}"
-        );
+    fn the_table_has_a_line_for_each_candidate_that_was_measured() {
+        let table = table(&["a", "b", "c"], &[sample("a", 1, 10), sample("b", 1, 15)]);
+        assert!(table.ends_with("| b | 15.0 | 15.0 + 0.0 | 15.0–15.0 | 1.50 | 1.50–1.50 | 1 |\n"), "{table}");
         assert_eq!(table.lines().count(), 4);
     }
 }

@@ -7,7 +7,7 @@ use serde_json::Value;
 pub(super) type Reader = fn(&str) -> Result<u64>;
 
 /// `requests: 100 total, 100 started, 100 done, 100 succeeded, 0 failed, 0 errored, 0 timeout`
-pub(super) fn h2load(printed: &str) -> Result<u64> {
+pub(in crate::bench) fn h2load(printed: &str) -> Result<u64> {
     let line = printed.lines().find_map(|line| line.strip_prefix("requests: ")).context("h2load printed no result")?;
     let count = |what: &str| -> Result<u64> {
         let part = line.split(", ").find_map(|part| part.strip_suffix(what)).with_context(|| format!("cannot read `{line}`"))?;
