@@ -26,7 +26,7 @@ use crate::failure::{Failed, Failure};
 use crate::forward::Terms;
 use crate::interim::Interim;
 use crate::journey::Journey;
-use crate::message::{BodyError, Framing, Request, RequestBody, Response};
+use crate::message::{BodyError, Framing, Name, Request, RequestBody, Response};
 use crate::pool::{Pool, Reuse};
 use crate::upstream::{Permit, Upstream, with_rng};
 use once::{Answered, Once, Setback};
@@ -71,15 +71,21 @@ impl Tries {
 
 impl Attempts<'_> {
     pub(crate) async fn run(&self, request: &mut Request, interim: &Interim, journey: &mut Journey) -> Result<Response, Refusal> {
-        if request.framing != Framing::None {
-            request.body.keep_for_replay(self.config.retry.replay_bytes_max);
-            self.receive_short_body(request, journey).await?;
-        }
+        self.receive(request, journey).await?;
         let circuit = Circuit::enter(self.upstream)?;
         let mut tries = Tries { queued_before: journey.queued, ..Tries::default() };
         let result = self.answer(&mut tries, request, interim, journey).await;
         circuit.ended(&result, &self.work(&tries, request, journey));
         result
+    }
+
+    /// Takes what must be in hand before anything else is done. Twice is once.
+    pub(crate) async fn receive(&self, request: &mut Request, journey: &mut Journey) -> Result<(), Refusal> {
+        if request.framing == Framing::None {
+            return Ok(());
+        }
+        request.body.keep_for_replay(self.config.retry.replay_bytes_max);
+        self.receive_short_body(request, journey).await
     }
 
     /// What was the upstream's of the time that has passed: not the waits in our queue, and nothing before it had the whole request.
@@ -182,7 +188,7 @@ impl Attempts<'_> {
     /// to be told to go on waits for the instance's word.
     async fn receive_short_body(&self, request: &mut Request, journey: &mut Journey) -> Result<(), Refusal> {
         let Framing::Length(length) = request.framing else { return Ok(()) };
-        if length > self.config.retry.replay_bytes_max as u64 || request.headers.first_named("expect").is_some() {
+        if length > self.config.retry.replay_bytes_max as u64 || request.headers.first(Name::Expect).is_some() {
             return Ok(());
         }
         let received = request.body.receive(length, self.config.timeouts.body_idle, request.deadline).await;

@@ -60,7 +60,7 @@ pub(crate) async fn instead(
         Fallback::Upstream(position) => {
             let upstream = &plan.upstreams[*position];
             let max = journey.attempts + 1;
-            let attempts = Attempts { config: &plan.config, upstream, pool, ask, hedge: None, max };
+            let attempts = Attempts { config: plan.config_of(route), upstream, pool, ask, hedge: None, max };
             // Boxed because it is rare: the futures of requests that are answered stay small.
             match Box::pin(attempts.run(request, interim, journey)).await {
                 Ok(mut response) => {

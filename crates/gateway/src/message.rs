@@ -30,6 +30,8 @@ pub(crate) struct Request {
     pub(crate) target: Bytes,
     /// What the client calls this server: Host or `:authority`.
     pub(crate) host: Bytes,
+    /// What instances are told instead, where a route says so.
+    pub(crate) host_rewritten: Option<Bytes>,
     pub(crate) headers: Headers,
     pub(crate) framing: Framing,
     pub(crate) body: RequestBody,
@@ -47,6 +49,16 @@ impl Request {
         }
         let end = memchr::memchr(b'?', &self.target).unwrap_or(self.target.len());
         &self.target[..end]
+    }
+
+    /// What follows the path and its `?`; empty if there is none.
+    pub(crate) fn query(&self) -> &[u8] {
+        memchr::memchr(b'?', &self.target).map_or(&[], |mark| &self.target[mark + 1..])
+    }
+
+    /// The `Host` of the next hop.
+    pub(crate) fn host_of_instance(&self) -> &[u8] {
+        self.host_rewritten.as_ref().unwrap_or(&self.host)
     }
 
     /// Whether doing it twice is the same as doing it once (RFC 9110, section 9.2.2).
@@ -81,6 +93,12 @@ impl Response {
         let mut headers = Headers::default();
         headers.push(b"content-type", plimsoll_policy::refusal::CONTENT_TYPE.as_bytes());
         headers.push(b"cache-control", b"no-store");
+        if let Some(allow) = &refusal.allow {
+            headers.push(b"allow", allow.as_bytes());
+        }
+        if let Some(length) = refusal.length {
+            headers.push(b"content-range", format!("bytes */{length}").as_bytes());
+        }
         if let Some(seconds) = refusal.retry_after_seconds() {
             headers.push(b"retry-after", itoa::Buffer::new().format(seconds).as_bytes());
         }

@@ -10,7 +10,9 @@ use plimsoll_policy::admission::{self, Ask};
 use plimsoll_policy::priority::{self, Priority};
 use plimsoll_policy::{Reason, Refusal, deadline};
 
+use crate::action::{Action, Forward};
 use crate::attempt::Attempts;
+use crate::compress;
 use crate::fallback;
 use crate::forwarded::Hop;
 use crate::interim::Interim;
@@ -18,9 +20,9 @@ use crate::journey::Journey;
 use crate::message::{Framing, Headers, Name, Request, Response};
 use crate::peer::Peer;
 use crate::plan::Plan;
-use crate::pool::Pool;
-use crate::route::Route;
+use crate::route::{Asked, Route};
 use crate::upstream::Upstream;
+use crate::tls;
 use crate::worker::Worker;
 
 /// The steps in order, with the reason for the place of each.
@@ -28,23 +30,27 @@ pub const ORDER: &[(&str, &str)] = &[
     ("client address", "everything after it may depend on who asks; trusted proxies are believed, nobody else"),
     ("request id", "before anything can fail, so that every line and every refusal carries it"),
     ("access log", "outside all policies: it sees refusals too"),
+    ("https", "what comes unencrypted where TLS is spoken is sent there before it can do anything"),
     ("method", "CONNECT and TRACE are never forwarded: one makes a tunnel, the other echoes secrets"),
+    ("route", "host, path, method, header and query choose what is done; everything after it may differ per route"),
     ("body limit", "from Content-Length, before a byte of the body is read; counted again while it streams"),
-    ("route", "host and path choose the upstream; policies after it may differ per route"),
+    ("compress", "around everything that answers: header edits are done, a fallback is compressed too"),
+    ("action", "a redirect, a file or another answer of the edge's own needs nothing of what follows"),
     ("deadline", "the caller's or the route's, whichever is earlier: everything below keeps to it, and the next hop is told what is left"),
     ("fallback", "outside everything that may refuse: what was prepared, or another upstream, instead of no answer"),
     ("breaker", "before the queue: what is known to fail is refused at once instead of waited for"),
     ("admission", "the last gate before work is done: in line by priority and sender, refused at once when it would be too late"),
+    ("mirror", "a copy for another upstream, beside the original: it may cost it nothing"),
     ("attempts", "around the balancer: each attempt may go to another instance, within the total time"),
     ("balance", "as late as possible, on the freshest load figures"),
     ("forward", "one connection, both bodies streaming, nothing buffered that is not needed for a retry"),
 ];
 
-pub(crate) async fn run(worker: &Worker, peer: Peer, request: &mut Request, interim: &Interim) -> (Response, Journey) {
+pub(crate) async fn run(worker: &Worker, peer: Rc<Peer>, request: &mut Request, interim: &Interim) -> (Response, Journey) {
     let plan = worker.plan();
     let hop = Hop::new(peer, &request.headers, &plan.config.trusted_proxies);
     let mut journey = Journey::begin(&worker.edge, plan.config.access_log, hop, request.method.clone(), request.target.clone());
-    let response = match steps(&plan, &worker.pool, request, interim, &mut journey).await {
+    let mut response = match steps(worker, &plan, request, interim, &mut journey).await {
         Ok(response) => {
             journey.answered(response.head.status);
             response
@@ -54,41 +60,126 @@ pub(crate) async fn run(worker: &Worker, peer: Peer, request: &mut Request, inte
             Response::refusal(&refusal, journey.hop.request_id.as_str())
         }
     };
+    if let Some(tls) = &plan.config.tls {
+        tls::harden(tls, &journey.hop, &mut response.head);
+    }
     (response, journey)
 }
 
 /// The journey of what could not be made a request: it ends before the first step, counted and logged all the same.
-pub(crate) fn refuse(worker: &Worker, peer: Peer, method: Method, target: Bytes, refusal: &Refusal) -> (Response, Journey) {
+pub(crate) fn refuse(worker: &Worker, peer: Rc<Peer>, method: Method, target: Bytes, refusal: &Refusal) -> (Response, Journey) {
     let plan = worker.plan();
     let hop = Hop::new(peer, &Headers::default(), &plan.config.trusted_proxies);
     let mut journey = Journey::begin(&worker.edge, plan.config.access_log, hop, method, target);
     journey.refused(refusal);
-    (Response::refusal(refusal, hop.request_id.as_str()), journey)
+    (Response::refusal(refusal, journey.hop.request_id.as_str()), journey)
 }
 
-async fn steps(plan: &Plan, pool: &Rc<Pool>, request: &mut Request, interim: &Interim, journey: &mut Journey) -> Result<Response, Refusal> {
+async fn steps(
+    worker: &Worker,
+    plan: &Rc<Plan>,
+    request: &mut Request,
+    interim: &Interim,
+    journey: &mut Journey,
+) -> Result<Response, Refusal> {
+    if let Some(tls) = &plan.config.tls
+        && let Some(redirect) = tls::instead(tls, &journey.hop, request)?
+    {
+        return Ok(redirect);
+    }
     if request.method == Method::CONNECT || request.method == Method::TRACE {
         let detail = format!("{} is not served here", request.method);
         return Err(Refusal::new(Reason::NotImplemented, detail));
     }
-    let limits = &plan.config.limits;
-    if let Framing::Length(length) = request.framing
-        && length > limits.body_bytes_max
-    {
-        let detail = format!("a body may have {} bytes, this one announces {length}", limits.body_bytes_max);
-        return Err(Refusal::new(Reason::BodyTooLarge, detail));
-    }
-    let Some(route) = plan.routes.find(Some(&request.host), request.routed_path()) else {
-        return Err(Refusal::new(Reason::NoRoute, "no route matches this host and path"));
+    let route = find(plan, request)?;
+    journey.route = Some(route.pattern().clone());
+    let bytes_max = plan.config_of(route).limits.body_bytes_max;
+    let mut result = match request.framing {
+        Framing::Length(length) if length > bytes_max => {
+            Err(Refusal::new(Reason::BodyTooLarge, format!("a body may have {bytes_max} bytes, this one announces {length}")))
+        }
+        _ => match &route.action {
+            Action::Forward(to) => forward(worker, plan, route, to, request, interim, journey).await,
+            Action::Redirect(redirect) => redirect.answer(request),
+            Action::Respond(respond) => Ok(respond.answer()),
+            Action::Files(files) => files.answer(request, compression(plan, route)).await,
+        },
     };
-    journey.route = Some(route.pattern.clone());
+    match &mut result {
+        Ok(response) => on_its_way_out(plan, route, request, response),
+        Err(refusal) => route.attribute(refusal),
+    }
+    result
+}
+
+/// What is done to an answer, whoever gave it. Refusals are the edge's own words and stay as they are.
+fn on_its_way_out(plan: &Plan, route: &Route, request: &Request, response: &mut Response) {
+    route.policies.caching.apply(request, &mut response.head);
+    if let Some(edits) = &route.policies.response_headers {
+        edits.apply(&mut response.head.headers);
+    }
+    if let Some(compression) = compression(plan, route) {
+        compress::apply(compression, request, response);
+    }
+}
+
+/// How answers of this route are compressed, if they are.
+fn compression<'a>(plan: &'a Plan, route: &Route) -> Option<&'a compress::Config> {
+    plan.config.compression.as_ref().filter(|_| route.policies.compresses)
+}
+
+fn find<'a>(plan: &'a Plan, request: &Request) -> Result<&'a Route, Refusal> {
+    let asked = Asked::by(request);
+    plan.routes.find(&asked).ok_or_else(|| {
+        let allowed: Vec<_> = plan.routes.allowed(&asked).iter().map(|method| method.as_str()).collect();
+        if allowed.is_empty() {
+            Refusal::new(Reason::NoRoute, "no route matches this request")
+        } else {
+            Refusal::new(Reason::MethodNotAllowed, format!("{} is not taken here", request.method)).with_allow(allowed.join(", "))
+        }
+    })
+}
+
+/// The steps of a request that an upstream answers.
+async fn forward(
+    worker: &Worker,
+    plan: &Rc<Plan>,
+    route: &Route,
+    to: &Forward,
+    request: &mut Request,
+    interim: &Interim,
+    journey: &mut Journey,
+) -> Result<Response, Refusal> {
+    let config = plan.config_of(route);
+    if route.policies.limits.body_bytes_max.is_some() {
+        request.body.limit(config.limits.body_bytes_max);
+    }
     let allowed = request.headers.first(Name::XRequestTimeoutMs).and_then(deadline::parse);
     request.deadline = deadline::earliest(journey.started(), allowed, route.policies.deadline);
-    let upstream = &plan.upstreams[route.upstream];
+    let upstream = &plan.upstreams[to.upstream];
     let ask = route.policies.needs_place.then(|| ask(upstream, route, request, journey));
-    let (hedge, max) = (route.hedge.as_deref(), plan.config.retry.attempts_max);
-    let attempts = Attempts { config: &plan.config, upstream, pool, ask, hedge, max };
-    let mut result = attempts.run(request, interim, journey).await;
+    if let Some(rewrite) = &to.rewrite
+        && rewrite.apply(request).is_err()
+    {
+        let detail = "servers may read this path in different ways: it cannot be rewritten";
+        return Err(Refusal::new(Reason::NoRoute, detail));
+    }
+    if let Some(edits) = &route.policies.request_headers {
+        edits.apply(&mut request.headers);
+    }
+    let (hedge, max, pool) = (route.hedge.as_deref(), config.retry.attempts_max, &worker.pool);
+    let attempts = Attempts { config, upstream, pool, ask, hedge, max };
+    let copy = to.mirror.as_ref().and_then(|mirror| mirror.choose(request, config, upstream, &worker.edge));
+    let mut result = match copy {
+        None => attempts.run(request, interim, journey).await,
+        Some(copy) => match attempts.receive(request, journey).await {
+            Ok(()) => {
+                copy.send(worker, plan, request, journey.hop.clone(), ask);
+                attempts.run(request, interim, journey).await
+            }
+            Err(refusal) => Err(refusal),
+        },
+    };
     if let Err(refusal) = &mut result {
         deadline::attribute(refusal, allowed, route.policies.deadline);
     }

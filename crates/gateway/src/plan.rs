@@ -3,7 +3,7 @@
 use std::sync::Arc;
 
 use crate::config::Config;
-use crate::route::Routes;
+use crate::route::{Route, Routes};
 use crate::upstream::Upstream;
 
 #[derive(Clone)]
@@ -12,4 +12,11 @@ pub(crate) struct Plan {
     pub(crate) routes: Arc<Routes>,
     /// Routes name them by position.
     pub(crate) upstreams: Arc<[Arc<Upstream>]>,
+}
+
+impl Plan {
+    /// What holds for the requests of a route.
+    pub(crate) fn config_of<'a>(&'a self, route: &'a Route) -> &'a Config {
+        route.config.as_deref().unwrap_or(&self.config)
+    }
 }

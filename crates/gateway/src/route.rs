@@ -1,42 +1,66 @@
-//! Host and path choose the upstream. The most specific route wins, wherever it was declared.
+//! What takes a request: its host, path, method, header fields and query choose a route. The most specific wins, wherever it was declared.
 //!
-//! A route names a host (or none: any host) and a path: exact (`/health`), or a prefix at a segment boundary (`/api/*` is `/api` and
-//! everything below it, not `/apix`). Host before no host, exact before prefix, longer prefix before shorter. Paths are case-sensitive.
+//! In this order: a host by its name before `*.example.com` before any host; then segment by segment from the left, written out before
+//! `{name}` before `/*`; then more conditions before fewer; then the one declared first. A route that another one would leave without any
+//! request is a mistake. Paths are case-sensitive.
 //!
 //! Each host has a tree of path segments, so a look-up costs the path's own length, however many routes there are.
 //!
 //! The path is forwarded as the client wrote it, and matched as servers may read it: `route/reading.rs` says why and how.
 
+mod conditions;
+mod explain;
+mod host;
+mod pattern;
 mod reading;
+mod table;
+mod tree;
 
 #[cfg(test)]
-mod tests;
+pub(crate) mod tests;
 
-use std::collections::BTreeMap;
 use std::sync::Arc;
 use std::time::Duration;
 
 use plimsoll_policy::hedge::{self, Hedge};
 use plimsoll_policy::priority::Priority;
+use plimsoll_policy::{Reason, Refusal};
 
+pub(crate) use conditions::Asked;
+pub use conditions::{Conditions, Requirement, Unmet};
+pub use explain::{Explanation, Question};
+pub use host::Host;
+pub(crate) use host::without_port;
+pub use pattern::Pattern;
+pub(crate) use pattern::{Ambiguous, Named, Parts};
+#[cfg(test)]
+pub(crate) use reading::normal;
+pub(crate) use reading::is_one_path;
+pub use table::{Conflict, Routes, Verdict, Why, conflicts};
+
+use crate::action::{Action, Edits, Forward};
+use crate::caching::Caching;
+use crate::config::Config;
 use crate::fallback::Fallback;
 
-/// Longer names do not exist (RFC 1035).
-const HOST_BYTES_MAX: usize = 255;
+/// Which requests a route takes.
+#[derive(Clone, Debug)]
+pub struct Match {
+    pub host: Host,
+    pub path: Pattern,
+    pub conditions: Conditions,
+}
 
-/// A rule that sends requests to an upstream.
+/// Which requests it takes, and what is done with them.
 #[derive(Clone, Debug)]
 pub struct Route {
-    /// In lower case; `None` is any host.
-    pub(crate) host: Option<Arc<str>>,
-    /// As the operator wrote it: the `http.route` of logs and metrics.
-    pub(crate) pattern: Arc<str>,
-    /// Its position in the list of upstreams.
-    pub(crate) upstream: usize,
+    pub(crate) on: Match,
+    pub(crate) action: Action,
     pub(crate) policies: Policies,
     /// What is known of its requests, where they are raced.
     pub(crate) hedge: Option<Arc<Hedge>>,
-    path: Path,
+    /// The edge's own, where this route has limits of its own.
+    pub(crate) config: Option<Arc<Config>>,
 }
 
 /// What differs from route to route.
@@ -52,19 +76,44 @@ pub struct Policies {
     pub hedge: Option<hedge::Config>,
     /// What is answered when no real answer can be had.
     pub fallback: Option<Fallback>,
+    /// Whether answers may be compressed on their way out.
+    pub compresses: bool,
+    /// What caches are told about answers of instances, in their place.
+    pub caching: Caching,
+    /// Limits in the place of the edge's own.
+    pub limits: Limits,
+    /// Changes to the header of requests on their way to an instance.
+    pub request_headers: Option<Arc<Edits>>,
+    /// Changes to the header of answers. Refusals are the edge's own words and stay as they are.
+    pub response_headers: Option<Arc<Edits>>,
+}
+
+/// What a route may set differently from the rest of the edge.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Limits {
+    /// In the place of [`crate::config::Timeouts::total`].
+    pub total: Option<Duration>,
+    /// In the place of [`crate::config::Timeouts::first_byte`].
+    pub first_byte: Option<Duration>,
+    /// In the place of [`crate::config::Limits::body_bytes_max`].
+    pub body_bytes_max: Option<u64>,
 }
 
 impl Default for Policies {
     fn default() -> Self {
-        Self { priority: Priority::default(), deadline: None, needs_place: true, hedge: None, fallback: None }
+        Self {
+            priority: Priority::default(),
+            deadline: None,
+            needs_place: true,
+            hedge: None,
+            fallback: None,
+            compresses: true,
+            caching: Caching::default(),
+            limits: Limits::default(),
+            request_headers: None,
+            response_headers: None,
+        }
     }
-}
-
-#[derive(Clone, Debug)]
-enum Path {
-    Exact(Vec<u8>),
-    /// Without the `/*`.
-    Prefix(Vec<u8>),
 }
 
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
@@ -77,16 +126,44 @@ pub enum Error {
     Query(String),
     #[error("`{written}` would never match: write `{normal}`")]
     NotNormal { written: String, normal: String },
-    #[error("`{0}` is not the name of a host: write it without scheme, port, path or `*`")]
+    #[error("a name stands for a whole segment: write `/{{name}}/` instead of `{0}`")]
+    Brace(String),
+    #[error("`{0}` takes everything below, so nothing can follow it: write it last")]
+    TailInside(String),
+    #[error("`{{{0}}}` is no name: write letters, digits and `_`, not beginning with a digit, 64 at most")]
+    Name(String),
+    #[error("`{{{0}}}` has a meaning of its own in redirects: choose another name")]
+    NameReserved(String),
+    #[error("two parts of one path are called `{{{0}}}`: rename one")]
+    NameTwice(String),
+    #[error("`{0}` has more than 64 segments: end it in `/*`")]
+    TooDeep(String),
+    #[error("`{0}` is not the name of a host: write it without scheme, port or path, or `*.` and a name")]
     Host(String),
     #[error("two routes match `{0}`: remove one")]
     Duplicate(String),
 }
 
+impl Match {
+    /// Every request for a host (`None`: any) and a path.
+    pub fn new(host: Option<&str>, pattern: &str) -> Result<Self, Error> {
+        Ok(Self { host: Host::parse(host)?, path: Pattern::parse(pattern)?, conditions: Conditions::default() })
+    }
+
+    #[must_use]
+    pub fn on(self, conditions: Conditions) -> Self {
+        Self { conditions, ..self }
+    }
+}
+
 impl Route {
+    /// Passes every request for a host and a path on to an upstream.
     pub fn new(host: Option<&str>, pattern: &str, upstream: usize) -> Result<Self, Error> {
-        let host = host.map(parse_host).transpose()?;
-        Ok(Self { host, path: parse_pattern(pattern)?, pattern: pattern.into(), upstream, policies: Policies::default(), hedge: None })
+        Ok(Self::of(Match::new(host, pattern)?, Action::Forward(Forward::to(upstream))))
+    }
+
+    pub fn of(on: Match, action: Action) -> Self {
+        Self { on, action, policies: Policies::default(), hedge: None, config: None }
     }
 
     #[must_use]
@@ -95,148 +172,42 @@ impl Route {
         Self { policies, hedge, ..self }
     }
 
-    fn name(&self) -> String {
-        format!("{}{}", self.host.as_deref().unwrap_or_default(), self.pattern)
+    /// The pattern as the operator wrote it: the `http.route` of logs and metrics.
+    pub(crate) fn pattern(&self) -> &Arc<str> {
+        self.on.path.written()
     }
-}
 
-fn parse_host(host: &str) -> Result<Arc<str>, Error> {
-    let is_name = |byte: &u8| byte.is_ascii_alphanumeric() || b"-._".contains(byte);
-    let bytes = host.as_bytes();
-    let valid = match bytes {
-        [b'[', address @ .., b']'] => address.iter().all(|byte| byte.is_ascii_hexdigit() || b":.".contains(byte)),
-        _ => bytes.iter().all(is_name),
-    };
-    let name = host_name(bytes);
-    if !valid || name.is_empty() || name.len() > HOST_BYTES_MAX {
-        return Err(Error::Host(host.to_owned()));
-    }
-    Ok(String::from_utf8_lossy(name).to_ascii_lowercase().into())
-}
-
-fn parse_pattern(pattern: &str) -> Result<Path, Error> {
-    if !pattern.starts_with('/') {
-        return Err(Error::Relative(pattern.to_owned()));
-    }
-    let (path, is_prefix) = pattern.strip_suffix("/*").map_or((pattern, false), |prefix| (prefix, true));
-    if path.contains('*') {
-        return Err(Error::Star(pattern.to_owned()));
-    }
-    if let Some((before, _)) = path.split_once(['?', '#']) {
-        return Err(Error::Query(before.to_owned()));
-    }
-    let canonical = reading::canonical(path.as_bytes());
-    // The prefix `/*` leaves nothing of itself.
-    if !(is_prefix && path.is_empty()) {
-        let normal = reading::normal(path.as_bytes());
-        if normal != canonical || (is_prefix && path.ends_with('/')) {
-            let normal = String::from_utf8_lossy(&normal);
-            let normal = if is_prefix { format!("{}/*", normal.trim_end_matches('/')) } else { normal.into_owned() };
-            return Err(Error::NotNormal { written: pattern.to_owned(), normal });
+    /// Works out the limits that differ from the edge's own.
+    pub(crate) fn settle(&mut self, edge: &Config) {
+        let Limits { total, first_byte, body_bytes_max } = self.policies.limits;
+        if self.policies.limits == Limits::default() {
+            return;
         }
-    }
-    Ok(if is_prefix { Path::Prefix(canonical) } else { Path::Exact(canonical) })
-}
-
-/// The routes of a gateway, ready to be searched.
-#[derive(Debug, Default)]
-pub struct Routes {
-    list: Vec<Route>,
-    by_host: BTreeMap<Box<[u8]>, Tree>,
-    any_host: Tree,
-}
-
-/// The routes below one point of the path, as positions in the list.
-#[derive(Debug, Default)]
-struct Tree {
-    children: BTreeMap<Box<[u8]>, Tree>,
-    exact: Option<usize>,
-    prefix: Option<usize>,
-}
-
-impl Routes {
-    pub fn new(routes: Vec<Route>) -> Result<Self, Error> {
-        let mut this = Self::default();
-        for (position, route) in routes.iter().enumerate() {
-            let tree = match &route.host {
-                Some(host) => this.by_host.entry(host.as_bytes().into()).or_default(),
-                None => &mut this.any_host,
-            };
-            if tree.place(&route.path).replace(position).is_some() {
-                return Err(Error::Duplicate(route.name()));
-            }
-        }
-        Ok(Self { list: routes, ..this })
+        let mut config = edge.clone();
+        config.timeouts.total = total.unwrap_or(config.timeouts.total);
+        config.timeouts.first_byte = first_byte.unwrap_or(config.timeouts.first_byte);
+        config.limits.body_bytes_max = body_bytes_max.unwrap_or(config.limits.body_bytes_max);
+        self.config = Some(Arc::new(config));
     }
 
-    /// The route of a request: its host as the client sent it (any case, with or without port), its path without the query.
-    ///
-    /// `None` also when servers may read the path in ways that belong to different routes.
-    pub fn find(&self, host: Option<&[u8]>, path: &[u8]) -> Option<&Route> {
-        let own = host.and_then(|host| self.tree_of(host));
-        let find = |path: &[u8]| own.and_then(|tree| tree.find(path)).or_else(|| self.any_host.find(path));
-        let path = if path.is_empty() { b"/" } else { path };
-        let position = match path[0] {
-            b'/' if self.any_host.is_one_for_all() && own.is_none_or(Tree::is_one_for_all) => find(path),
-            b'/' => reading::agreed(path, find),
-            // `OPTIONS *` is about no path.
-            _ => None,
+    /// Names the route's own limit in a refusal that it has caused.
+    pub(crate) fn attribute(&self, refusal: &mut Refusal) {
+        let Limits { total, first_byte, body_bytes_max } = self.policies.limits;
+        let own = match refusal.reason {
+            Reason::TotalTimeout if total.is_some() => "route.total_timeout",
+            Reason::FirstByteTimeout if first_byte.is_some() => "route.first_byte_timeout",
+            Reason::BodyTooLarge if body_bytes_max.is_some() => "route.body_bytes_max",
+            _ => return,
         };
-        position.map(|position| &self.list[position])
+        refusal.setting = Some(own);
     }
 
-    fn tree_of(&self, host: &[u8]) -> Option<&Tree> {
-        if self.by_host.is_empty() {
-            return None;
-        }
-        let name = host_name(host);
-        let mut lower = [0; HOST_BYTES_MAX];
-        let lower = lower.get_mut(..name.len())?;
-        lower.copy_from_slice(name);
-        lower.make_ascii_lowercase();
-        self.by_host.get(&*lower)
+    fn name(&self) -> String {
+        format!("{}{}", self.on.host, self.on.path)
     }
-}
-
-/// The name in a `Host` header: without the port and without the final dot of an absolute name.
-fn host_name(host: &[u8]) -> &[u8] {
-    let end = match host {
-        [b'[', ..] => host.iter().position(|byte| *byte == b']').map(|bracket| bracket + 1),
-        _ => host.iter().position(|byte| *byte == b':'),
-    };
-    let name = &host[..end.unwrap_or(host.len())];
-    name.strip_suffix(b".").unwrap_or(name)
 }
 
 /// The segments of a path. `/` has one, which is empty; so has the end of every path with a final slash.
 fn segments(path: &[u8]) -> impl Iterator<Item = &[u8]> {
     path.split(|byte| *byte == b'/').skip(1)
-}
-
-impl Tree {
-    /// Where a route for this path belongs.
-    fn place(&mut self, path: &Path) -> &mut Option<usize> {
-        let (Path::Exact(bytes) | Path::Prefix(bytes)) = path;
-        let tree = segments(bytes).fold(self, |tree, segment| tree.children.entry(segment.into()).or_default());
-        match path {
-            Path::Exact(_) => &mut tree.exact,
-            Path::Prefix(_) => &mut tree.prefix,
-        }
-    }
-
-    fn find(&self, path: &[u8]) -> Option<usize> {
-        let mut tree = self;
-        let mut longest = self.prefix;
-        for segment in segments(path) {
-            let Some(child) = tree.children.get(segment) else { return longest };
-            tree = child;
-            longest = tree.prefix.or(longest);
-        }
-        tree.exact.or(longest)
-    }
-
-    /// Whether every path leads to the same answer, so that reading it is wasted time.
-    fn is_one_for_all(&self) -> bool {
-        self.children.is_empty()
-    }
 }

@@ -10,10 +10,14 @@ use bytes::{Bytes, BytesMut};
 use http::HeaderMap;
 use tokio::time::{Instant, timeout_at};
 
+use crate::compress::Compressed;
+use crate::config::Config;
 use crate::failure::Failure;
+use crate::files::FileBody;
 use crate::forward::Exchange;
 use crate::http1::decode::remove_forbidden_trailers;
 use crate::http1::{Wire, WireError};
+use crate::pace::Meter;
 
 pub(crate) enum Frame {
     Data(Bytes),
@@ -28,6 +32,8 @@ pub(crate) enum BodyError {
     Malformed(&'static str),
     /// The client sent nothing for too long.
     Idle,
+    /// It sends too little for the time it takes.
+    TooSlow,
 }
 
 /// What the client sends, with what is needed to send it again to another instance.
@@ -35,6 +41,8 @@ pub(crate) struct RequestBody {
     source: Source,
     bytes_left: u64,
     pub(crate) bytes_seen: u64,
+    /// The pace at which it must come; none once the answer has begun.
+    pace: Option<Meter>,
     replay: Option<Replay>,
 }
 
@@ -54,19 +62,40 @@ struct Replay {
 
 impl RequestBody {
     pub(crate) fn empty() -> Self {
-        Self::new(Source::Empty, 0)
+        Self { source: Source::Empty, bytes_left: 0, bytes_seen: 0, pace: None, replay: None }
     }
 
-    pub(crate) fn http1(wire: Rc<RefCell<Wire>>, bytes_max: u64) -> Self {
-        Self::new(Source::Http1(wire), bytes_max)
+    pub(crate) fn http1(wire: Rc<RefCell<Wire>>, config: &Config) -> Self {
+        Self::new(Source::Http1(wire), config)
     }
 
-    pub(crate) fn http2(stream: h2::RecvStream, bytes_max: u64) -> Self {
-        Self::new(Source::Http2(stream), bytes_max)
+    pub(crate) fn http2(stream: h2::RecvStream, config: &Config) -> Self {
+        Self::new(Source::Http2(stream), config)
     }
 
-    fn new(source: Source, bytes_max: u64) -> Self {
-        Self { source, bytes_left: bytes_max, bytes_seen: 0, replay: None }
+    fn new(source: Source, config: &Config) -> Self {
+        Self { source, bytes_left: config.limits.body_bytes_max, bytes_seen: 0, pace: Some(Meter::new(config.body_pace())), replay: None }
+    }
+
+    /// The answer has begun: from now on the two may talk at whatever pace they like.
+    pub(crate) fn take_your_time(&mut self) {
+        self.pace = None;
+    }
+
+    /// All of it is here.
+    pub(crate) fn whole(bytes: Bytes) -> Self {
+        let replay = Replay { taken: BytesMut::new(), bytes_max: 0, again: Some(bytes).filter(|bytes| !bytes.is_empty()) };
+        Self { replay: Some(replay), ..Self::empty() }
+    }
+
+    /// The same once more, as far as it is kept.
+    pub(crate) fn copy(&self) -> Self {
+        Self::whole(self.replay.as_ref().map(|replay| Bytes::copy_from_slice(&replay.taken)).unwrap_or_default())
+    }
+
+    /// Sets another limit than it began with. Nothing has been taken yet.
+    pub(crate) fn limit(&mut self, bytes_max: u64) {
+        self.bytes_left = bytes_max;
     }
 
     /// From now on keeps what is taken, up to `bytes_max`, so that [`Self::rewind`] can succeed.
@@ -113,9 +142,17 @@ impl RequestBody {
         {
             return Poll::Ready(Some(Ok(Frame::Data(bytes))));
         }
-        let frame = ready!(self.source.poll_frame(cx));
+        let Poll::Ready(frame) = self.source.poll_frame(cx) else {
+            if let Some(pace) = &mut self.pace {
+                pace.waits();
+            }
+            return Poll::Pending;
+        };
         if let Some(Ok(Frame::Data(bytes))) = &frame {
             let length = bytes.len() as u64;
+            if self.pace.as_mut().is_some_and(|pace| pace.moved(length).is_err()) {
+                return Poll::Ready(Some(Err(BodyError::TooSlow)));
+            }
             if length > self.bytes_left {
                 return Poll::Ready(Some(Err(BodyError::TooLarge)));
             }
@@ -179,6 +216,8 @@ pub(crate) enum ResponseBody {
     Full(Bytes),
     /// Straight from an instance.
     Exchange(Box<Exchange>),
+    File(Box<FileBody>),
+    Compressed(Box<Compressed>),
 }
 
 impl ResponseBody {
@@ -188,13 +227,22 @@ impl ResponseBody {
             Self::Empty => true,
             Self::Full(_) => false,
             Self::Exchange(exchange) => exchange.is_over(),
+            Self::File(file) => file.is_over(),
+            Self::Compressed(compressed) => compressed.is_over(),
         }
+    }
+
+    /// Whether a frame that does not come may be long in coming.
+    pub(crate) fn may_pause(&self) -> bool {
+        matches!(self, Self::Exchange(_))
     }
 
     /// Keeps the request's body moving while the client does not take the answer.
     pub(crate) fn keep_sending(&mut self, cx: &mut Context<'_>) {
-        if let Self::Exchange(exchange) = self {
-            exchange.rest(cx);
+        match self {
+            Self::Exchange(exchange) => exchange.rest(cx),
+            Self::Compressed(compressed) => compressed.keep_sending(cx),
+            Self::Empty | Self::Full(_) | Self::File(_) => {}
         }
     }
 
@@ -208,6 +256,8 @@ impl ResponseBody {
                 Poll::Ready(Some(Ok(Frame::Data(bytes))))
             }
             Self::Exchange(exchange) => exchange.poll_frame(cx),
+            Self::File(file) => file.poll_frame(cx),
+            Self::Compressed(compressed) => compressed.poll_frame(cx),
         }
     }
 }

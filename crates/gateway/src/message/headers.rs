@@ -50,6 +50,27 @@ impl Headers {
         self.fields.push(Field { known, name: (start as u32, middle), value: (middle, middle + value.len() as u32) });
     }
 
+    /// Keeps the fields that `keep` wants.
+    pub(crate) fn retain(&mut self, keep: impl Fn(Name, &[u8]) -> bool) {
+        let mut fields = std::mem::take(&mut self.fields);
+        fields.retain(|field| keep(field.known, self.slice(field.name)));
+        self.present = fields.iter().fold(0, |present, field| present | 1 << field.known as u32);
+        self.fields = fields;
+    }
+
+    /// Drops `Connection` and the fields that it names: they end at this hop, and what is put in from now on cannot be meant.
+    pub(crate) fn end_hop(&mut self) {
+        if self.first(Name::Connection).is_none() {
+            return;
+        }
+        let named: Vec<Vec<u8>> = self.named_by_connection().map(<[u8]>::to_vec).collect();
+        self.retain(|known, name| known != Name::Connection && !named.iter().any(|named| named.eq_ignore_ascii_case(name)));
+    }
+
+    fn named_by_connection(&self) -> impl Iterator<Item = &[u8]> {
+        self.all(Name::Connection).flat_map(tokens).filter(|token| Name::of(token) == Name::Other).filter(is_field)
+    }
+
     /// About as many bytes as all fields take when written.
     pub(crate) fn bytes_written(&self) -> usize {
         self.block.len() + self.added.len() + 4 * self.fields.len()
@@ -61,8 +82,7 @@ impl Headers {
 
     /// The fields that are for the next hop too: neither of a known hop-by-hop name nor named by `Connection`.
     pub(crate) fn end_to_end(&self) -> impl Iterator<Item = (Name, &[u8], &[u8])> {
-        let named: Vec<_> =
-            self.all(Name::Connection).flat_map(tokens).filter(|token| Name::of(token) == Name::Other).filter(is_field).collect();
+        let named: Vec<_> = self.named_by_connection().collect();
         self.iter().filter(move |(known, name, _)| !known.is_hop_by_hop() && !named.iter().any(|named| named.eq_ignore_ascii_case(name)))
     }
 
@@ -79,6 +99,17 @@ impl Headers {
     /// For names that an operator chose.
     pub(crate) fn first_named(&self, name: &str) -> Option<&[u8]> {
         self.iter().find(|(_, each, _)| each.eq_ignore_ascii_case(name.as_bytes())).map(|(_, _, value)| value)
+    }
+
+    /// The values of every field of a name, in order.
+    pub(crate) fn all_named<'a>(&'a self, name: &'a str) -> impl Iterator<Item = &'a [u8]> {
+        self.iter().filter(move |(_, each, _)| each.eq_ignore_ascii_case(name.as_bytes())).map(|(_, _, value)| value)
+    }
+
+    /// Puts one field in the place of all that have its name.
+    pub(crate) fn set(&mut self, name: &str, value: &[u8]) {
+        self.retain(|_, each| !each.eq_ignore_ascii_case(name.as_bytes()));
+        self.push(name.as_bytes(), value);
     }
 
     /// Whether a comma-separated field holds this token.

@@ -12,6 +12,8 @@
 //!
 //! Nothing is allocated for a path of ordinary characters.
 
+use std::borrow::Cow;
+
 use super::segments;
 
 /// A set of the liberties that a server may take with a path.
@@ -54,8 +56,30 @@ pub(super) fn agreed<T: PartialEq>(path: &[u8], find: impl Fn(&[u8]) -> Option<T
     if all_agree { found } else { None }
 }
 
+/// The path in the one spelling, if nothing in it leads elsewhere: no step, no empty segment but the last, no backslash. Slashes that are
+/// encoded may be left in a segment, and parameters at its end.
+pub(super) fn without_steps(path: &[u8]) -> Option<Cow<'_, [u8]>> {
+    if is_ordinary(path) {
+        return Some(Cow::Borrowed(path));
+    }
+    let canonical = canonical(path);
+    let doubts = doubts(&canonical);
+    let leads_elsewhere = doubts.has(Liberties::DOTS) || doubts.has(Liberties::MERGE) || canonical.contains(&b'\\');
+    (!leads_elsewhere).then_some(Cow::Owned(canonical))
+}
+
+/// Whether nothing in a path from the root leads elsewhere.
+pub(crate) fn is_one_path(path: &[u8]) -> bool {
+    path.starts_with(b"/") && without_steps(path).is_some()
+}
+
+/// Whether some servers take this segment for several.
+pub(super) fn holds_slash(segment: &[u8]) -> bool {
+    segment.iter().any(|byte| matches!(byte, b'%' | b'\\')) && separate(segment) != segment
+}
+
 /// The path as the server that takes every liberty reads it: the one form in which a route can be written.
-pub(super) fn normal(path: &[u8]) -> Vec<u8> {
+pub(crate) fn normal(path: &[u8]) -> Vec<u8> {
     read(&canonical(path), Liberties::ALL)
 }
 
@@ -80,7 +104,7 @@ pub(super) fn canonical(path: &[u8]) -> Vec<u8> {
 }
 
 /// The value of a hexadecimal digit.
-fn hex_value(digit: u8) -> u8 {
+pub(super) fn hex_value(digit: u8) -> u8 {
     match digit {
         b'0'..=b'9' => digit - b'0',
         _ => (digit | 0x20) - b'a' + 10,
