@@ -246,7 +246,7 @@ impl Exchange {
             connection.wire.begin_body(head.framing);
             connection.alarm.off();
         }
-        if head.framing == Framing::None && head.status != StatusCode::SWITCHING_PROTOCOLS {
+        if head.framing.is_empty() && head.status != StatusCode::SWITCHING_PROTOCOLS {
             self.release();
         }
         Ok(Said::Final(head))

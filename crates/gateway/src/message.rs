@@ -24,6 +24,13 @@ pub(crate) enum Framing {
     UntilClose,
 }
 
+impl Framing {
+    /// Whether nothing follows the head.
+    pub(crate) fn is_empty(self) -> bool {
+        matches!(self, Self::None | Self::Length(0))
+    }
+}
+
 pub(crate) struct Request {
     pub(crate) method: Method,
     /// Origin form: path and query, as received.

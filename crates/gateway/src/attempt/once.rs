@@ -100,7 +100,7 @@ impl Once<'_> {
                     let body = racer.exchange.short_body().await.map_err(|_| Unheard::BrokenOff)?;
                     Some(ResponseBody::Full(body))
                 }
-                Framing::None if head.status != StatusCode::SWITCHING_PROTOCOLS => Some(ResponseBody::Empty),
+                framing if framing.is_empty() && head.status != StatusCode::SWITCHING_PROTOCOLS => Some(ResponseBody::Empty),
                 _ => None,
             };
             return Ok((head, held));
