@@ -12,7 +12,7 @@ use anyhow::{Context, Result, bail};
 use clap::{Args, ValueEnum};
 use tally::Tally;
 
-use crate::{run, setup, tidy, workspace};
+use crate::{fuzz, run, setup, tidy, workspace};
 
 #[derive(Args)]
 pub(crate) struct Options {
@@ -43,6 +43,8 @@ enum Step {
     Doctest,
     /// Unit and integration tests.
     Test,
+    /// Every fuzz target, for half a minute.
+    Fuzz,
     /// The build that a user makes first.
     Release,
 }
@@ -107,6 +109,7 @@ impl Step {
                 *tests = Some(test()?);
                 Ok(())
             }
+            Self::Fuzz => fuzz::run(&fuzz::Options::default()),
             Self::Release => cargo(&["build", "--release", "--locked"]),
         }
     }

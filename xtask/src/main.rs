@@ -5,6 +5,7 @@
 
 mod bench;
 mod ci;
+mod fuzz;
 mod run;
 mod setup;
 mod tidy;
@@ -29,6 +30,8 @@ enum Chore {
     Setup,
     /// Check the invariants that no compiler checks.
     Tidy,
+    /// Run every fuzz target for a while.
+    Fuzz(fuzz::Options),
     /// Measure against other servers on this machine.
     #[command(subcommand)]
     Bench(bench::Workload),
@@ -39,6 +42,7 @@ fn main() -> ExitCode {
         Chore::Ci(options) => ci::run(&options),
         Chore::Setup => setup::run(),
         Chore::Tidy => tidy::run(),
+        Chore::Fuzz(options) => fuzz::run(&options),
         Chore::Bench(workload) => bench::run(workload),
     };
     match outcome {

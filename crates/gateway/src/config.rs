@@ -6,8 +6,9 @@ use std::time::Duration;
 use plimsoll_policy::forwarded::TrustedProxies;
 use plimsoll_policy::{admission, backoff, breaker, budget};
 
+use crate::pace::Pace;
 use crate::sender::Sender;
-use crate::{balance, outlier, secure, tls};
+use crate::{balance, compress, outlier, secure, tls};
 
 /// Where the edge listens, and with how many hands: what a reload cannot change.
 #[derive(Debug)]
@@ -15,6 +16,8 @@ pub struct Listening {
     pub doors: Vec<Door>,
     /// Threads, each with its own runtime, sockets and upstream connections.
     pub workers: usize,
+    /// Take no connection before [`crate::Gateway::open`]: somebody else still serves on these sockets.
+    pub waits: bool,
 }
 
 /// An address that clients connect to.
@@ -22,7 +25,7 @@ pub struct Listening {
 pub struct Door {
     pub address: SocketAddr,
     pub speaks: Speaks,
-    /// Sockets that listen there already, handed over by another process. None: they are opened.
+    /// Sockets that listen there already and do not block, handed over by another process. None: they are opened.
     pub sockets: Vec<TcpListener>,
 }
 
@@ -41,9 +44,13 @@ pub struct Config {
     /// Certificates and rules for `Https` doors.
     pub tls: Option<tls::Server>,
     pub trusted_proxies: TrustedProxies,
+    /// Connections come from trusted proxies only, and each begins with a PROXY header.
+    pub proxy_protocol: bool,
     pub timeouts: Timeouts,
     pub limits: Limits,
     pub retry: Retry,
+    /// Which answers are compressed on their way out; `None`: none.
+    pub compression: Option<compress::Config>,
     pub access_log: AccessLog,
 }
 
@@ -57,6 +64,8 @@ pub struct Timeouts {
     pub body_idle: Duration,
     /// The client accepts nothing while an answer is due.
     pub write_idle: Duration,
+    /// Over how much waiting for a client its pace is judged.
+    pub pace_window: Duration,
     /// To reach an instance.
     pub connect: Duration,
     /// One attempt: from the request fully sent to the first byte of the answer.
@@ -72,12 +81,28 @@ pub struct Timeouts {
 #[derive(Clone, Copy, Debug)]
 pub struct Limits {
     pub connections_max: usize,
+    /// For each client address, or IPv6 /64; trusted proxies are exempt.
+    pub connections_per_client_max: usize,
     pub head_bytes_max: usize,
     pub headers_max: usize,
     pub target_bytes_max: usize,
     pub body_bytes_max: u64,
+    /// How fast a request's body must come while it is waited for, until the answer begins; 0: as slowly as it likes.
+    pub body_bytes_per_second_min: u64,
+    /// How fast an answer must be taken while there is something to take; 0: as slowly as the client likes.
+    pub answer_bytes_per_second_min: u64,
     /// Idle connections kept to each instance, per worker.
     pub upstream_idle_per_instance_max: usize,
+}
+
+impl Config {
+    pub(crate) fn body_pace(&self) -> Pace {
+        Pace { bytes_per_second_min: self.limits.body_bytes_per_second_min, window: self.timeouts.pace_window }
+    }
+
+    pub(crate) fn answer_pace(&self) -> Pace {
+        Pace { bytes_per_second_min: self.limits.answer_bytes_per_second_min, window: self.timeouts.pace_window }
+    }
 }
 
 #[derive(Clone, Debug)]

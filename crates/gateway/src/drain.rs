@@ -1,49 +1,96 @@
-//! The order to stop: given once to all workers, and by each worker to its own connections, so that no request touches what cores share.
+//! How a gateway opens and ends: told once to all workers, and by each worker to its own connections, so that no request touches what cores
+//! share.
 
 use std::cell::Cell;
 use std::rc::Rc;
 
 use tokio::sync::{Notify, watch};
 
-/// The order as workers hear it.
+/// Where a gateway is in its life. It only ever goes on to a later phase.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub(crate) enum Phase {
+    /// Listens, and takes nothing yet.
+    Waiting,
+    Open,
+    /// Another one takes new connections. Those that are here may ask once more.
+    HandedOver,
+    /// Nobody takes new connections.
+    Stopping,
+}
+
+/// The phase as workers hear it.
 #[derive(Clone)]
-pub(crate) struct Order(watch::Receiver<bool>);
+pub(crate) struct Order(watch::Receiver<Phase>);
 
 impl Order {
-    pub(crate) fn new() -> (watch::Sender<bool>, Self) {
-        let (sender, receiver) = watch::channel(false);
+    pub(crate) fn new(phase: Phase) -> (watch::Sender<Phase>, Self) {
+        let (sender, receiver) = watch::channel(phase);
         (sender, Self(receiver))
     }
 
-    /// Returns when the order has been given, or whoever could give it is gone.
-    pub(crate) async fn wait(mut self) {
-        let _ = self.0.wait_for(|draining| *draining).await;
+    /// Returns when connections may be taken.
+    pub(crate) async fn opened(mut self) {
+        let _ = self.0.wait_for(|phase| *phase >= Phase::Open).await;
+    }
+
+    /// Returns when no more connections may be taken, with whether any ever were, and why. If whoever could say so is gone, it is time to stop.
+    pub(crate) async fn ended(mut self) -> (bool, Phase) {
+        let mut was_open = *self.0.borrow() == Phase::Open;
+        loop {
+            let phase = *self.0.borrow_and_update();
+            was_open |= phase == Phase::Open;
+            if phase > Phase::Open {
+                return (was_open, phase);
+            }
+            if self.0.changed().await.is_err() {
+                return (was_open, Phase::Stopping);
+            }
+        }
     }
 }
 
-/// The order as the connections of one worker hear it.
+/// The end as the connections of one worker hear it.
 #[derive(Clone, Default)]
 pub(crate) struct Drain(Rc<Local>);
 
 #[derive(Default)]
 struct Local {
-    set: Cell<bool>,
+    begun: Cell<bool>,
+    idle_ends: Cell<bool>,
     notify: Notify,
 }
 
 impl Drain {
-    pub(crate) fn set(&self) {
-        self.0.set.set(true);
+    /// Answers say from now on that the connection ends with them.
+    pub(crate) fn begin(&self) {
+        self.0.begun.set(true);
+        self.0.notify.notify_waiters();
+    }
+
+    /// Connections between two requests end.
+    pub(crate) fn end_idle(&self) {
+        self.begin();
+        self.0.idle_ends.set(true);
         self.0.notify.notify_waiters();
     }
 
     pub(crate) fn is_set(&self) -> bool {
-        self.0.set.get()
+        self.0.begun.get()
     }
 
-    pub(crate) async fn wait(self) {
-        // One thread: the order cannot come between the look and the wait.
-        if !self.is_set() {
+    /// Until it begins.
+    pub(crate) async fn begun(self) {
+        self.wait(|local| local.begun.get()).await;
+    }
+
+    /// Until idle connections end.
+    pub(crate) async fn idle_ends(self) {
+        self.wait(|local| local.idle_ends.get()).await;
+    }
+
+    async fn wait(&self, is_so: impl Fn(&Local) -> bool) {
+        // One thread: the word cannot come between the look and the wait.
+        while !is_so(&self.0) {
             self.0.notify.notified().await;
         }
     }

@@ -93,6 +93,10 @@ impl Failure {
             Self::Client(BodyError::TooLarge) => (Reason::BodyTooLarge, format!("a body may have {} bytes", config.limits.body_bytes_max)),
             Self::Client(BodyError::Malformed(what)) => (Reason::MalformedRequest, (*what).to_owned()),
             Self::Client(BodyError::Gone) => (Reason::MalformedRequest, "the body ended before its announced end".to_owned()),
+            Self::Client(BodyError::TooSlow) => {
+                let pace = config.limits.body_bytes_per_second_min;
+                (Reason::BodyTooSlow, format!("the body came slower than {pace} bytes a second"))
+            }
             Self::Client(BodyError::Idle) => (Reason::BodyTimeout, format!("nothing of the body came for {:?}", config.timeouts.body_idle)),
         };
         Refusal::new(reason, detail)

@@ -161,6 +161,7 @@ impl Exchange {
     /// From here on the answer goes to the client: the request will not be sent again.
     pub(crate) fn commit(&mut self, head: &ResponseHead) {
         self.body.forget();
+        self.body.take_your_time();
         if head.status == StatusCode::SWITCHING_PROTOCOLS || head.is_event_stream() {
             self.permit.streams();
         }

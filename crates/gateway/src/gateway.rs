@@ -6,7 +6,7 @@ use std::sync::{Arc, Mutex, PoisonError};
 use std::thread;
 use std::time::Duration;
 
-use plimsoll_telemetry::snapshot::{CertificateSnapshot, CircuitSnapshot, EdgeSnapshot, InstanceSnapshot, LoadLineSnapshot, TlsSnapshot};
+use plimsoll_telemetry::snapshot::{AcmeSnapshot, CertificateSnapshot, CircuitSnapshot, EdgeSnapshot, InstanceSnapshot, LoadLineSnapshot, TlsSnapshot};
 use tokio::runtime::LocalRuntime;
 use tokio::sync::{mpsc, oneshot, watch};
 use tokio::time::timeout;
@@ -95,7 +95,14 @@ impl Gateway {
         for (number, sockets) in sockets.into_iter().enumerate() {
             let (sender, reloads) = mpsc::channel(1);
             adopters.push(sender);
-            let start = Start { plan: plan.clone(), edge: Arc::clone(&edge), clients: Arc::clone(&clients), order: order.clone(), reloads, sockets };
+            let start = Start {
+                plan: plan.clone(),
+                edge: Arc::clone(&edge),
+                clients: Arc::clone(&clients),
+                order: order.clone(),
+                reloads,
+                sockets,
+            };
             start_worker(number, start, running.clone()).map_err(Error::Worker)?;
         }
         let running = Mutex::new(Running { upstreams, tls: plan.config.tls.clone(), drain_time });
@@ -108,13 +115,20 @@ impl Gateway {
     /// An error changes nothing.
     pub async fn reload(&self, mut setup: Setup) -> Result<(), Error> {
         let drain_time = setup.config.timeouts.drain;
-        let (plan, _replaced) = {
+        let (plan, replaced) = {
             let mut running = self.running.lock().unwrap_or_else(PoisonError::into_inner);
             settle_tls(&mut setup.config, running.tls.as_ref(), &self.doors);
             let (plan, upstreams) = plan(setup, &running.upstreams, &self.on_health)?;
             let tls = plan.config.tls.clone();
             (plan, std::mem::replace(&mut *running, Running { upstreams, tls, drain_time }))
         };
+        if let Some(before) = &replaced.tls {
+            // Requests under way may hold the old plan for hours: its certificates have somebody else to look after them now.
+            before.retire();
+            if let Some(now) = &plan.config.tls {
+                now.continue_from(before);
+            }
+        }
         for worker in &self.workers {
             let (done, adopted) = oneshot::channel();
             // A worker that drains takes no new requests: it has nothing to adopt.
@@ -148,6 +162,12 @@ impl Gateway {
     pub fn certificates(&self) -> Vec<CertificateSnapshot> {
         let running = self.running.lock().unwrap_or_else(PoisonError::into_inner);
         running.tls.as_ref().map_or_else(Vec::new, tls::Server::certificates)
+    }
+
+    /// What became of orders for certificates; `None` while TLS is not spoken.
+    pub fn acme(&self) -> Option<AcmeSnapshot> {
+        let running = self.running.lock().unwrap_or_else(PoisonError::into_inner);
+        running.tls.as_ref().map(tls::Server::acme)
     }
 
     /// The members of all upstreams, in order.
@@ -216,7 +236,12 @@ impl Gateway {
     }
 
     async fn leave(&self, phase: Phase) {
-        let drain_time = self.running.lock().unwrap_or_else(PoisonError::into_inner).drain_time;
+        let drain_time = {
+            let running = self.running.lock().unwrap_or_else(PoisonError::into_inner);
+            // Who checks a challenge would find nobody here: a successor orders what is still wanted.
+            running.tls.iter().for_each(tls::Server::retire);
+            running.drain_time
+        };
         self.enter(phase);
         let mut ended = self.ended.clone();
         let all = async { while ended.changed().await.is_ok() {} };
@@ -261,7 +286,9 @@ fn settle_tls(config: &mut Config, before: Option<&tls::Server>, doors: &[Listen
 /// The plan of a setup. Upstreams that are the same as before are the same.
 fn plan(setup: Setup, before: &[Watched], on_health: &OnHealth) -> Result<(Plan, Vec<Watched>), Error> {
     let mut routes = setup.routes;
-    routes.iter_mut().for_each(|route| route.settle(&setup.config));
+    for route in &mut routes {
+        route.settle(&setup.config);
+    }
     let routes = Arc::new(Routes::new(routes)?);
     let watched = |source: Source| {
         let same = before.iter().find(|watched| watched.is_of(&source));

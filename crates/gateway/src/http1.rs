@@ -8,10 +8,12 @@
 //! |---|---|
 //! | `wire` | bytes in, bytes out: one connection's buffers, the same at both ends |
 //! | `head` | a block of bytes becomes a request or an answer, or is refused |
+//! | `authority` | a host and a port, as Host and targets name them |
 //! | `decode` | where a body ends: length, chunks, close |
 //! | `encode` | heads and chunks as they are written |
 //! | `server` | the client's side: a connection's requests, one after the other |
 
+pub(crate) mod authority;
 pub(crate) mod decode;
 pub(crate) mod encode;
 pub(crate) mod head;

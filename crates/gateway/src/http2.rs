@@ -1,7 +1,16 @@
-//! HTTP/2 without TLS, by prior knowledge (RFC 9113, section 3.3): each stream becomes a request for the pipeline.
+//! HTTP/2, over TLS by ALPN or without it by prior knowledge (RFC 9113, section 3): each stream becomes a request for the pipeline.
+//!
+//! | file | does |
+//! |---|---|
+//! | `io` | which HTTP a connection speaks, and its bytes on their way to the library |
+//! | `flood` | frames that cost their sender nothing, counted |
+//! | `translate` | between HTTP/2's fields and the pipeline's |
+//! | `websocket` | extended CONNECT, and streams as pipes |
 
+mod flood;
 mod io;
 mod translate;
+mod websocket;
 
 use std::cell::RefCell;
 use std::future::poll_fn;
@@ -10,8 +19,9 @@ use std::task::{Context, Poll, ready};
 use std::time::Duration;
 
 use bytes::{Bytes, BytesMut};
-use h2::server::SendResponse;
+use h2::server::{Connection, SendResponse};
 use h2::{Reason as H2Reason, RecvStream, SendStream};
+use http::StatusCode;
 use tokio::time::{Instant, sleep_until, timeout};
 use tokio_util::task::TaskTracker;
 
@@ -21,41 +31,46 @@ use crate::alarm::Alarm;
 use crate::interim::Interim;
 use crate::journey::Journey;
 use crate::message::{Frame, Response, ResponseBody};
+use crate::pace::Meter;
 use crate::peer::Peer;
 use crate::pipeline;
 use crate::transport::Transport;
+use crate::tunnel;
 use crate::worker::Worker;
+
+use flood::Allowance;
+use translate::Asked;
 
 const STREAMS_MAX: u32 = 128;
 /// What a client may send on one stream before the instance has taken any of it.
 const STREAM_WINDOW_BYTES: u32 = 256 * 1024;
 const CONNECTION_WINDOW_BYTES: u32 = 1024 * 1024;
-const SEND_BUFFER_BYTES: usize = 256 * 1024;
+/// What one stream holds for a client that does not read.
+const SEND_BUFFER_BYTES: usize = 64 * 1024;
+/// Streams that were reset before anybody looked at them, and streams that the client made this side reset.
+const RESETS_PENDING_MAX: usize = 20;
+const RESETS_PROVOKED_MAX: usize = STREAMS_MAX as usize;
 /// How long a client has to close an idle connection after it was told to.
 const GOODBYE: Duration = Duration::from_secs(1);
 /// The library answers a larger head by itself, without a word why; what lies between is refused by us.
 const HEAD_CEILING: usize = 4;
 
-pub(crate) async fn serve(worker: Rc<Worker>, transport: Transport, prefix: BytesMut, peer: Peer) {
-    let mut builder = h2::server::Builder::new();
-    builder
-        .max_concurrent_streams(STREAMS_MAX)
-        .max_header_list_size((HEAD_CEILING * worker.plan().config.limits.head_bytes_max) as u32)
-        .initial_window_size(STREAM_WINDOW_BYTES)
-        .initial_connection_window_size(CONNECTION_WINDOW_BYTES)
-        .max_send_buffer_size(SEND_BUFFER_BYTES);
-    let io = io::Prefixed::new(transport, prefix);
-    let Ok(Ok(mut connection)) = timeout(worker.plan().config.timeouts.head, builder.handshake(io)).await else { return };
+type Accepted = (http::Request<RecvStream>, SendResponse<Bytes>);
+
+pub(crate) async fn serve(worker: Rc<Worker>, transport: Transport, prefix: BytesMut, peer: Rc<Peer>) {
+    let allowance = Rc::new(RefCell::new(Allowance::new()));
+    let io = io::Watched::new(transport, prefix, Rc::clone(&allowance));
+    let Ok(Ok(mut connection)) = timeout(worker.plan().config.timeouts.head, builder(&worker).handshake(io)).await else { return };
     let streams = TaskTracker::new();
-    let mut drained = Box::pin(worker.drain.clone().wait());
+    let mut drained = Box::pin(worker.drain.clone().begun());
     let mut stopping = false;
     let mut idle_ends = Instant::now() + worker.plan().config.timeouts.idle;
     loop {
         tokio::select! {
-            accepted = connection.accept() => {
-                let Some(Ok((request, respond))) = accepted else { return };
+            accepted = poll_fn(|cx| poll_accept(&mut connection, &allowance, cx)) => {
+                let Some(Ok((request, respond))) = accepted else { break };
                 idle_ends = Instant::now() + worker.plan().config.timeouts.idle;
-                streams.spawn_local(stream(Rc::clone(&worker), request, respond, peer));
+                streams.spawn_local(stream(Rc::clone(&worker), request, respond, Rc::clone(&peer)));
             }
             () = &mut drained, if !stopping => {
                 stopping = true;
@@ -75,25 +90,66 @@ pub(crate) async fn serve(worker: Rc<Worker>, transport: Transport, prefix: Byte
             }
         }
     }
+    if allowance.borrow().is_used_up()
+        && let Some(left_out) = worker.floods.take()
+    {
+        tracing::warn!(client = %peer.address, left_out, "an HTTP/2 client sent too many frames that carry nothing: its connection was ended");
+    }
 }
 
-async fn stream(worker: Rc<Worker>, request: http::Request<RecvStream>, respond: SendResponse<Bytes>, peer: Peer) {
+fn builder(worker: &Worker) -> h2::server::Builder {
+    let mut builder = h2::server::Builder::new();
+    builder
+        .max_concurrent_streams(STREAMS_MAX)
+        .max_header_list_size((HEAD_CEILING * worker.plan().config.limits.head_bytes_max) as u32)
+        .initial_window_size(STREAM_WINDOW_BYTES)
+        .initial_connection_window_size(CONNECTION_WINDOW_BYTES)
+        .max_send_buffer_size(SEND_BUFFER_BYTES)
+        .max_pending_accept_reset_streams(RESETS_PENDING_MAX)
+        .max_local_error_reset_streams(Some(RESETS_PROVOKED_MAX))
+        .enable_connect_protocol();
+    builder
+}
+
+/// The next stream. A client that has used up its allowance is told so and left; what it sent on top is not looked at.
+fn poll_accept(
+    connection: &mut Connection<io::Watched, Bytes>,
+    allowance: &RefCell<Allowance>,
+    cx: &mut Context<'_>,
+) -> Poll<Option<Result<Accepted, h2::Error>>> {
+    let accepted = connection.poll_accept(cx);
+    if !allowance.borrow_mut().runs_out() {
+        return accepted;
+    }
+    connection.abrupt_shutdown(H2Reason::ENHANCE_YOUR_CALM);
+    connection.poll_accept(cx)
+}
+
+async fn stream(worker: Rc<Worker>, request: http::Request<RecvStream>, respond: SendResponse<Bytes>, peer: Rc<Peer>) {
     let interim = Interim::Http2(RefCell::new(respond));
     let is_head = request.method() == http::Method::HEAD;
     let (method, target) = (request.method().clone(), Bytes::copy_from_slice(request.uri().path().as_bytes()));
-    let (response, mut journey) = match translate::request(request, &worker.plan().config.limits) {
-        Ok(mut request) => {
-            let answered = tokio::select! {
+    let mut pipe = None;
+    let (mut response, mut journey) = match translate::request(request, &peer, &worker.plan().config) {
+        Ok(Asked { mut request, receive }) => {
+            pipe = receive;
+            tokio::select! {
                 biased;
                 answered = pipeline::run(&worker, peer, &mut request, &interim) => answered,
                 () = poll_fn(|cx| poll_reset(&interim, cx)) => return,
-            };
-            answered
+            }
         }
         Err(refusal) => pipeline::refuse(&worker, peer, method, target, &refusal),
     };
     let Interim::Http2(respond) = interim else { return };
-    if answer(&worker, respond.into_inner(), response, is_head, &mut journey).await.is_ok() {
+    let respond = respond.into_inner();
+    if let Some(receive) = pipe {
+        if response.head.status == StatusCode::SWITCHING_PROTOCOLS {
+            return tunnel(&worker, respond, receive, response, journey).await;
+        }
+        response = websocket::instead(response, &mut journey);
+    }
+    if answer(&worker, respond, response, is_head, &mut journey).await.is_ok() {
         journey.complete();
     }
 }
@@ -103,6 +159,18 @@ fn poll_reset(interim: &Interim, cx: &mut Context<'_>) -> Poll<()> {
         Interim::Http2(respond) => respond.borrow_mut().poll_reset(cx).map(|_| ()),
         _ => Poll::Pending,
     }
+}
+
+/// The instance has switched: from here on the stream is a pipe to it.
+async fn tunnel(worker: &Worker, mut respond: SendResponse<Bytes>, receive: RecvStream, response: Response, mut journey: Journey) {
+    let ResponseBody::Exchange(exchange) = response.body else { return };
+    let head = translate::response(&websocket::opened(response.head), false, journey.hop.request_id.as_str());
+    let Ok(send) = respond.send_response(head, false) else { return };
+    let Some((instance, _permit)) = exchange.into_pipe() else { return };
+    let client = (websocket::Pipe { receive, send, unread: Bytes::new() }, BytesMut::new());
+    let idle = worker.plan().config.timeouts.stream_idle;
+    (journey.bytes_in, journey.bytes_out) = tunnel::run(client, instance.into_parts(), idle).await;
+    journey.complete();
 }
 
 async fn answer(
@@ -120,7 +188,9 @@ async fn answer(
     if ends_here {
         return Ok(());
     }
-    let mut sender = Sender { stream, alarm: Alarm::new(), pending: Bytes::new(), write_idle: worker.plan().config.timeouts.write_idle };
+    let config = &worker.plan().config;
+    let pace = Meter::begun(config.answer_pace());
+    let mut sender = Sender { stream, alarm: Alarm::new(), pace, pending: Bytes::new(), write_idle: config.timeouts.write_idle };
     poll_fn(|cx| sender.poll(cx, &mut body, journey)).await
 }
 
@@ -128,6 +198,7 @@ async fn answer(
 struct Sender {
     stream: SendStream<Bytes>,
     alarm: Alarm,
+    pace: Meter,
     pending: Bytes,
     write_idle: Duration,
 }
@@ -163,8 +234,11 @@ impl Sender {
     fn poll_send_pending(&mut self, cx: &mut Context<'_>, body: &mut ResponseBody, journey: &mut Journey) -> Poll<Result<(), ()>> {
         match self.stream.poll_capacity(cx) {
             Poll::Ready(Some(Ok(capacity))) => {
-                self.alarm.off();
                 let data = self.pending.split_to(capacity.min(self.pending.len()));
+                if self.alarm.is_set() && self.pace.moved(data.len() as u64).is_err() {
+                    return self.give_up(journey, "the client took its answer too slowly");
+                }
+                self.alarm.off();
                 journey.bytes_out += data.len() as u64;
                 let is_last = self.pending.is_empty() && body.is_over();
                 Poll::Ready(self.stream.send_data(data, is_last).map_err(|_| ()))
@@ -173,13 +247,18 @@ impl Sender {
             Poll::Pending => {
                 body.keep_sending(cx);
                 if !self.alarm.is_set() {
+                    self.pace.waits();
                     self.alarm.set_after(self.write_idle);
                 }
                 ready!(self.alarm.poll(cx));
-                journey.note("the client accepted nothing for too long".to_owned());
-                self.stream.send_reset(H2Reason::CANCEL);
-                Poll::Ready(Err(()))
+                self.give_up(journey, "the client accepted nothing for too long")
             }
         }
+    }
+
+    fn give_up(&mut self, journey: &mut Journey, cause: &str) -> Poll<Result<(), ()>> {
+        journey.note(cause.to_owned());
+        self.stream.send_reset(H2Reason::CANCEL);
+        Poll::Ready(Err(()))
     }
 }

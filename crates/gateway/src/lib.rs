@@ -5,12 +5,17 @@
 //! | module | does |
 //! |---|---|
 //! | `listen`, `worker` | sockets, one runtime per core, connection caps, drain |
+//! | `proxy_protocol` | whose connection a load balancer passes on |
+//! | `clients`, `pace` | who has how many connections, and who is too slow |
 //! | `http1`, `http2` | the client's protocol; `message` is what both become |
 //! | `tls` | certificates, and the handshake |
 //! | `plan` | what a reload swaps: everything that is decided about requests |
 //! | `pipeline` | the order of the steps at the edge, with the reason for each; `journey` counts and logs the request |
 //! | `sender` | who is treated as one: by consistent hashing, by fair queueing |
-//! | `route` | host and path choose the upstream |
+//! | `route` | host, path, method, header and query choose what is done |
+//! | `action` | what that is: forward, redirect, respond |
+//! | `files` | files of a directory as answers |
+//! | `compress`, `caching` | what is done to an answer on its way out: its body, and what caches are told |
 //! | `fallback` | what is answered when no real answer can be had |
 //! | `circuit` | whether its upstream is asked at all |
 //! | `attempt`, `failure` | which attempts a request gets |
@@ -18,18 +23,26 @@
 //! | `forward`, `pool`, `tunnel` | one attempt on one connection |
 //! | `secure` | TLS with instances: whom to believe, and what to show |
 
+pub mod action;
 mod alarm;
 mod attempt;
 pub mod balance;
+pub mod caching;
 mod circuit;
+mod clients;
+pub mod compress;
 pub mod config;
 mod date;
 mod drain;
 mod endpoint;
 mod failure;
 mod fallback;
+pub mod files;
 mod forward;
 mod forwarded;
+#[cfg(any(test, feature = "fuzzing"))]
+#[doc(hidden)]
+pub mod fuzz;
 mod gateway;
 mod http1;
 mod http2;
@@ -39,13 +52,16 @@ mod listen;
 mod message;
 pub mod outlier;
 mod overload;
+mod pace;
 mod peer;
 mod pipeline;
 mod plan;
 mod pool;
 mod probe;
+mod proxy_protocol;
 pub mod route;
 pub mod secure;
+mod seldom;
 pub mod sender;
 mod stats;
 pub mod tls;

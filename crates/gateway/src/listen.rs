@@ -6,7 +6,10 @@ use std::net::{SocketAddr, TcpListener};
 use socket2::{Domain, Protocol, Socket, Type};
 
 /// Connections that may wait in the kernel for a worker.
-const BACKLOG: i32 = 4096;
+pub(crate) const BACKLOG: i32 = 4096;
+/// How much the kernel takes of an answer that its client does not read. Without a bound it takes megabytes for each, and a client that reads
+/// slowly seems not to read at all until a third of them is gone. Connections inherit it.
+const UNSENT_BYTES_MAX: u32 = 128 * 1024;
 
 /// `count` listeners on one address; port 0 picks a free one for all of them.
 pub(crate) fn bind(address: SocketAddr, count: usize) -> io::Result<(SocketAddr, Vec<TcpListener>)> {
@@ -25,6 +28,7 @@ fn open(address: SocketAddr, shared: bool) -> io::Result<TcpListener> {
     socket.set_nonblocking(true)?;
     socket.bind(&address.into())?;
     if shared {
+        socket.set_tcp_notsent_lowat(UNSENT_BYTES_MAX)?;
         socket.listen(BACKLOG)?;
     } else {
         // Listening is what tells a port in use from one whose last connections are merely fading.

@@ -21,6 +21,14 @@ impl Transport {
     pub(crate) fn holds_back(&self) -> bool {
         matches!(self, Self::Tls(_))
     }
+
+    /// What ALPN agreed on (RFC 7301); empty if the client did not ask. Without TLS nothing is agreed on.
+    pub(crate) fn chosen_protocol(&self) -> Option<&[u8]> {
+        match self {
+            Self::Tls(stream) => Some(stream.get_ref().1.alpn_protocol().unwrap_or_default()),
+            Self::Tcp(_) | Self::Unix(_) => None,
+        }
+    }
 }
 
 impl From<TcpStream> for Transport {

@@ -7,20 +7,23 @@ use std::task::{Context, Poll, ready};
 use std::time::Duration;
 
 use bytes::{Buf, BytesMut};
-use tokio::io::AsyncWrite;
+use tokio::io::{AsyncRead, AsyncWrite};
 use tokio_util::io::poll_read_buf;
 
 use crate::alarm::Alarm;
-use crate::transport::Transport;
 
 /// What one direction may hold.
 const BUFFER_BYTES: usize = 16 * 1024;
 
 /// A stream and what was already read from it.
-pub(crate) type Side = (Transport, BytesMut);
+pub(crate) type Side<S> = (S, BytesMut);
 
 /// Bytes moved: from the client, to the client.
-pub(crate) async fn run(client: Side, instance: Side, idle: Duration) -> (u64, u64) {
+pub(crate) async fn run<C, I>(client: Side<C>, instance: Side<I>, idle: Duration) -> (u64, u64)
+where
+    C: AsyncRead + AsyncWrite + Unpin,
+    I: AsyncRead + AsyncWrite + Unpin,
+{
     let ((mut client, from_client), (mut instance, from_instance)) = (client, instance);
     let (mut up, mut down) = (Direction::new(from_client), Direction::new(from_instance));
     let mut alarm = Alarm::new();
@@ -60,7 +63,12 @@ impl Direction {
     }
 
     /// Ready once this direction is closed. The other one may go on: a side that has said all may still listen.
-    fn poll(&mut self, cx: &mut Context<'_>, from: &mut Transport, to: &mut Transport) -> Poll<io::Result<()>> {
+    fn poll(
+        &mut self,
+        cx: &mut Context<'_>,
+        from: &mut (impl AsyncRead + Unpin),
+        to: &mut (impl AsyncWrite + Unpin),
+    ) -> Poll<io::Result<()>> {
         loop {
             while !self.buffer.is_empty() {
                 let count = ready!(Pin::new(&mut *to).poll_write(cx, &self.buffer))?;

@@ -7,6 +7,9 @@ use crate::message::{Frame, Framing, Name};
 
 /// A chunk-size line with its extensions may be this long.
 const SIZE_LINE_BYTES_MAX: usize = 256;
+/// How much of a body may be size lines and extensions, beyond what each chunk is allowed: its line of a few bytes, and half its data.
+const OVERHEAD_BYTES_MAX: u64 = 16 * 1024;
+const LINE_BYTES_FREE: u64 = 16;
 const TRAILER_BYTES_MAX: usize = 8 * 1024;
 const TRAILER_FIELDS_MAX: usize = 32;
 
@@ -15,7 +18,8 @@ const TRAILER_FIELDS_MAX: usize = 32;
 pub(crate) enum Decoder {
     Done,
     Length(u64),
-    Chunked(Chunk),
+    /// And what was read so far that is no data, beyond what is allowed.
+    Chunked(Chunk, u64),
     UntilClose,
 }
 
@@ -39,7 +43,7 @@ impl Decoder {
         match framing {
             Framing::None | Framing::Length(0) => Self::Done,
             Framing::Length(length) => Self::Length(length),
-            Framing::Chunked => Self::Chunked(Chunk::Size),
+            Framing::Chunked => Self::Chunked(Chunk::Size, 0),
             Framing::UntilClose => Self::UntilClose,
         }
     }
@@ -58,9 +62,9 @@ impl Decoder {
     /// How many more bytes are certainly coming: a hint for the size of the next read.
     pub(crate) fn bytes_expected(&self) -> u64 {
         match self {
-            Self::Length(left) | Self::Chunked(Chunk::Data(left)) => *left,
+            Self::Length(left) | Self::Chunked(Chunk::Data(left), _) => *left,
             Self::UntilClose => u64::MAX,
-            Self::Done | Self::Chunked(_) => 0,
+            Self::Done | Self::Chunked(..) => 0,
         }
     }
 
@@ -76,7 +80,7 @@ impl Decoder {
         loop {
             match self {
                 Self::Done => return Ok(Step::End),
-                Self::Length(left) | Self::Chunked(Chunk::Data(left)) if buffer.is_empty() => {
+                Self::Length(left) | Self::Chunked(Chunk::Data(left), _) if buffer.is_empty() => {
                     debug_assert!(*left > 0);
                     return Ok(Step::More);
                 }
@@ -89,20 +93,23 @@ impl Decoder {
                 }
                 Self::UntilClose if buffer.is_empty() => return Ok(Step::More),
                 Self::UntilClose => return Ok(Step::Frame(Frame::Data(buffer.split().freeze()))),
-                Self::Chunked(Chunk::Size) => match size_line(buffer)? {
-                    None => return Ok(Step::More),
-                    Some(0) => *self = Self::Chunked(Chunk::Trailers),
-                    Some(size) => *self = Self::Chunked(Chunk::Data(size)),
-                },
-                Self::Chunked(Chunk::Data(left)) => {
+                Self::Chunked(Chunk::Size, overhead) => {
+                    let Some((size, line_bytes)) = size_line(buffer)? else { return Ok(Step::More) };
+                    let overhead = (*overhead + line_bytes).saturating_sub(LINE_BYTES_FREE + size / 2);
+                    if overhead > OVERHEAD_BYTES_MAX {
+                        return Err("the body is made of chunk extensions rather than data");
+                    }
+                    *self = Self::Chunked(if size == 0 { Chunk::Trailers } else { Chunk::Data(size) }, overhead);
+                }
+                Self::Chunked(Chunk::Data(left), overhead) => {
                     let data = take(buffer, left);
                     if *left == 0 {
-                        *self = Self::Chunked(Chunk::DataEnd);
+                        *self = Self::Chunked(Chunk::DataEnd, *overhead);
                         self.end_early(buffer);
                     }
                     return Ok(Step::Frame(Frame::Data(data)));
                 }
-                Self::Chunked(Chunk::DataEnd) => {
+                Self::Chunked(Chunk::DataEnd, overhead) => {
                     if !b"\r\n".starts_with(&buffer[..buffer.len().min(2)]) {
                         return Err("a chunk is longer than its size says");
                     }
@@ -110,9 +117,9 @@ impl Decoder {
                         return Ok(Step::More);
                     }
                     buffer.advance(2);
-                    *self = Self::Chunked(Chunk::Size);
+                    *self = Self::Chunked(Chunk::Size, *overhead);
                 }
-                Self::Chunked(Chunk::Trailers) => {
+                Self::Chunked(Chunk::Trailers, _) => {
                     let Some(trailers) = trailers(buffer)? else { return Ok(Step::More) };
                     *self = Self::Done;
                     return Ok(if trailers.is_empty() { Step::End } else { Step::Frame(Frame::Trailers(trailers)) });
@@ -128,8 +135,8 @@ fn take(buffer: &mut BytesMut, left: &mut u64) -> Bytes {
     buffer.split_to(length).freeze()
 }
 
-/// `size [;extensions] CRLF`. Extensions are dropped: they are for this hop only.
-fn size_line(buffer: &mut BytesMut) -> Result<Option<u64>, &'static str> {
+/// `size [;extensions] CRLF`: the size, and how long the line is. Extensions are dropped: they are for this hop only.
+fn size_line(buffer: &mut BytesMut) -> Result<Option<(u64, u64)>, &'static str> {
     let Some(newline) = memchr::memchr(b'\n', &buffer[..buffer.len().min(SIZE_LINE_BYTES_MAX)]) else {
         return if buffer.len() < SIZE_LINE_BYTES_MAX { Ok(None) } else { Err("a chunk-size line is too long") };
     };
@@ -144,7 +151,7 @@ fn size_line(buffer: &mut BytesMut) -> Result<Option<u64>, &'static str> {
     }
     let size = line[..digits].iter().fold(0, |size, digit| size * 16 + u64::from(hex_value(*digit)));
     buffer.advance(newline + 1);
-    Ok(Some(size))
+    Ok(Some((size, newline as u64)))
 }
 
 fn hex_value(digit: u8) -> u8 {
@@ -159,7 +166,7 @@ fn trailers(buffer: &mut BytesMut) -> Result<Option<HeaderMap>, &'static str> {
         buffer.advance(2);
         return Ok(Some(HeaderMap::new()));
     }
-    let Some(end) = memchr::memmem::find(buffer, b"\r\n\r\n") else {
+    let Some(end) = memchr::memmem::find(&buffer[..buffer.len().min(TRAILER_BYTES_MAX)], b"\r\n\r\n") else {
         return if buffer.len() < TRAILER_BYTES_MAX { Ok(None) } else { Err("the trailers are too large") };
     };
     let block = buffer.split_to(end + 4);

@@ -36,7 +36,7 @@ pub(crate) fn request_head(front: &mut Vec<u8>, request: &Request, hop: &Hop) {
     front.push(b' ');
     front.extend_from_slice(&request.target);
     front.extend_from_slice(b" HTTP/1.1\r\n");
-    field(front, b"host", &request.host);
+    field(front, b"host", request.host_of_instance());
     for (known, name, value) in request.headers.end_to_end() {
         let is_spent = known == Name::XRequestTimeoutMs && request.deadline.is_some();
         if !known.is_rewritten() && !is_spent && (known != Name::XForwardedOther || hop.peer_is_trusted()) {

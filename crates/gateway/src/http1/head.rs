@@ -8,6 +8,7 @@ use bytes::Bytes;
 use http::{Method, StatusCode};
 use plimsoll_policy::{Reason, Refusal};
 
+use super::authority::is_authority;
 use crate::config::Limits;
 use crate::message::{Framing, Headers, Name, ResponseHead, tokens};
 
@@ -87,6 +88,11 @@ pub(crate) fn parse_request(block: &Bytes, limits: &Limits) -> Result<RequestHea
     }
     let headers = Headers::parsed(block.clone(), request.headers);
     let framing = request_framing(&headers, is_http10)?;
+    expectation(&headers)?;
+    if method == Method::CONNECT {
+        let declined = Refusal::new(Reason::NotImplemented, "CONNECT is not served here");
+        return Err(if is_authority(&target) { declined } else { malformed("the target of CONNECT is a host and a port") });
+    }
     let (target, host) = origin_form(block, target, &headers, is_http10)?;
     if !is_origin_form(&method, &target) {
         return Err(malformed("the request target must be a path from the root, without a fragment"));
@@ -95,6 +101,14 @@ pub(crate) fn parse_request(block: &Bytes, limits: &Limits) -> Result<RequestHea
     let keep_alive =
         if is_http10 { headers.has_token(Name::Connection, "keep-alive") } else { !headers.has_token(Name::Connection, "close") };
     Ok(RequestHead { method, target, host, headers, framing, is_http10, keep_alive, upgrade })
+}
+
+/// What the client wants to be promised (RFC 9110, section 10.1.1). Only to be told to go on can be.
+pub(crate) fn expectation(headers: &Headers) -> Result<(), Refusal> {
+    if headers.all(Name::Expect).all(|value| value.eq_ignore_ascii_case(b"100-continue")) {
+        return Ok(());
+    }
+    Err(Refusal::new(Reason::ExpectationFailed, "the only expectation that can be met is 100-continue"))
 }
 
 /// The protocols that the client would rather speak. Another version of HTTP is none of them: what is asked inside such a tunnel would
@@ -173,8 +187,8 @@ fn origin_form(block: &Bytes, target: Bytes, headers: &Headers, is_http10: bool)
     if !is_http10 && host.is_empty() {
         return Err(malformed("Host is empty"));
     }
-    if !is_host(&host) {
-        return Err(malformed("Host holds an invalid character"));
+    if !host.is_empty() && !is_authority(&host) {
+        return Err(malformed("Host is no host with an optional port"));
     }
     if target.starts_with(b"/") || &target[..] == b"*" {
         return Ok((target, host));
@@ -182,7 +196,7 @@ fn origin_form(block: &Bytes, target: Bytes, headers: &Headers, is_http10: bool)
     let Some(rest) = strip_scheme(&target) else { return Err(malformed("the request target must begin with a slash")) };
     let end = memchr::memchr2(b'/', b'?', rest).unwrap_or(rest.len());
     let (authority, path) = rest.split_at(end);
-    if !is_host(authority) || authority.is_empty() {
+    if !is_authority(authority) {
         return Err(malformed("the request target names no valid host"));
     }
     if !(authority.eq_ignore_ascii_case(&host) || is_http10 && host.is_empty()) {
@@ -204,23 +218,16 @@ fn strip_scheme(target: &[u8]) -> Option<&[u8]> {
 }
 
 /// Whether every instance reads this target alike: a path from the root, or the asterisk of `OPTIONS`. Some cut off a fragment, others
-/// do not.
+/// do not, and some end a path at an encoded NUL.
 pub(crate) fn is_origin_form(method: &Method, target: &[u8]) -> bool {
     let is_asterisk = target == b"*" && *method == Method::OPTIONS;
-    is_asterisk || target.starts_with(b"/") && memchr::memchr(b'#', target).is_none()
+    is_asterisk || target.starts_with(b"/") && memchr::memchr(b'#', target).is_none() && !has_encoded_nul(target)
 }
 
-pub(crate) fn is_host(host: &[u8]) -> bool {
-    host.iter().all(|byte| is_host_byte(*byte))
-}
-
-/// What a registered name, an address in brackets and a port are made of (RFC 3986, section 3.2), without user information.
-fn is_host_byte(byte: u8) -> bool {
-    byte.is_ascii_alphanumeric()
-        || matches!(
-            byte,
-            b'-' | b'.' | b'_' | b'~' | b':' | b'[' | b']' | b'%' | b'!' | b'$' | b'&' | b'\'' | b'(' | b')' | b'*' | b'+' | b';' | b'='
-        )
+fn has_encoded_nul(target: &[u8]) -> bool {
+    let Some(first) = memchr::memchr2(b'%', b'?', target) else { return false };
+    let path = target[first..].split(|byte| *byte == b'?').next().unwrap_or_default();
+    memchr::memmem::find(path, b"%00").is_some()
 }
 
 /// An instance's answer; `true` if the connection stays usable after it.

@@ -19,6 +19,7 @@ use crate::forward::Exchange;
 use crate::interim::Interim;
 use crate::journey::Journey;
 use crate::message::{Frame, Framing, Request, RequestBody, Response, ResponseBody};
+use crate::pace::Meter;
 use crate::peer::Peer;
 use crate::pipeline;
 use crate::tunnel;
@@ -31,11 +32,13 @@ const LINGER_BYTES: usize = 1024 * 1024;
 pub(crate) struct Server {
     worker: Rc<Worker>,
     wire: Rc<RefCell<Wire>>,
-    peer: Peer,
+    peer: Rc<Peer>,
     alarm: Alarm,
     /// What had been written when the alarm was last set for a client that accepts nothing.
     written: u64,
-    /// Ready once the gateway drains. Registered once for the connection, not once per request.
+    /// How fast the present answer is taken.
+    pace: Option<Meter>,
+    /// Ready once idle connections end. Registered once for the connection, not once per request.
     drained: Pin<Box<dyn Future<Output = ()>>>,
 }
 
@@ -58,9 +61,9 @@ enum Next {
 struct Gone;
 
 impl Server {
-    pub(crate) fn new(worker: Rc<Worker>, wire: Wire, peer: Peer) -> Self {
-        let drained = Box::pin(worker.drain.clone().wait());
-        Self { worker, wire: Rc::new(RefCell::new(wire)), peer, alarm: Alarm::new(), written: 0, drained }
+    pub(crate) fn new(worker: Rc<Worker>, wire: Wire, peer: Rc<Peer>) -> Self {
+        let drained = Box::pin(worker.drain.clone().idle_ends());
+        Self { worker, wire: Rc::new(RefCell::new(wire)), peer, alarm: Alarm::new(), written: 0, pace: None, drained }
     }
 
     pub(crate) async fn run(mut self) {
@@ -74,21 +77,27 @@ impl Server {
                 Ok(Next::Request) => {}
                 Ok(Next::Linger) => return self.linger().await,
                 Ok(Next::Switched(exchange, journey)) => return self.tunnel(*exchange, *journey).await,
-                Ok(Next::Close) | Err(Gone) => return,
+                Ok(Next::Close) => break,
+                Err(Gone) => return,
             }
         }
+        self.wire.borrow_mut().say_goodbye();
     }
 
     /// Answers a connection that is one too many.
-    pub(crate) async fn turn_away(mut self) {
-        let detail = format!("the gateway holds {} connections", self.worker.plan().config.limits.connections_max);
-        let refusal = Refusal::new(Reason::TooManyConnections, detail).with_retry_after(Duration::from_secs(1));
+    pub(crate) async fn turn_away(mut self, reason: Reason) {
+        let limits = self.worker.plan().config.limits;
+        let detail = match reason {
+            Reason::TooManyFromClient => format!("one client may have {} connections", limits.connections_per_client_max),
+            _ => format!("the gateway holds {} connections", limits.connections_max),
+        };
+        let refusal = Refusal::new(reason, detail).with_retry_after(Duration::from_secs(1));
         if self.refuse(&refusal).await.is_ok() {
             self.linger().await;
         }
     }
 
-    /// Waits for a request's first byte; false when the client leaves, is idle for too long, or the gateway drains.
+    /// Waits for a request's first byte; false when the client leaves, is idle for too long, or idle connections end.
     async fn begun(&mut self) -> bool {
         self.alarm.set_after(self.worker.plan().config.timeouts.idle);
         let (wire, alarm, drained) = (&self.wire, &mut self.alarm, &mut self.drained);
@@ -125,7 +134,7 @@ impl Server {
 
     /// Answers what could not even be read as a request, and closes: where the next request would begin is anybody's guess.
     async fn refuse(&mut self, refusal: &Refusal) -> Result<Next, Gone> {
-        let (response, mut journey) = pipeline::refuse(&self.worker, self.peer, unknown(), bytes::Bytes::new(), refusal);
+        let (response, mut journey) = pipeline::refuse(&self.worker, Rc::clone(&self.peer), unknown(), bytes::Bytes::new(), refusal);
         let client = Client { is_http10: false, is_head: false, keep_alive: false };
         self.answer(response, client, &mut journey).await?;
         journey.complete();
@@ -138,7 +147,9 @@ impl Server {
         let (is_http10, is_head, asked_to_stay) = (head.is_http10, head.method == Method::HEAD, head.keep_alive);
         let interim = if is_http10 { Interim::Nowhere } else { Interim::Http1(Rc::clone(&self.wire)) };
         let mut request = self.request(head);
-        let Some((response, mut journey)) = self.while_present(pipeline::run(&self.worker, self.peer, &mut request, &interim)).await else {
+        let Some((response, mut journey)) =
+            self.while_present(pipeline::run(&self.worker, Rc::clone(&self.peer), &mut request, &interim)).await
+        else {
             return Err(Gone);
         };
         if response.head.status == http::StatusCode::SWITCHING_PROTOCOLS {
@@ -159,10 +170,10 @@ impl Server {
     fn request(&self, head: RequestHead) -> Request {
         let body = match head.framing {
             Framing::None | Framing::Length(0) => RequestBody::empty(),
-            _ => RequestBody::http1(Rc::clone(&self.wire), self.worker.plan().config.limits.body_bytes_max),
+            _ => RequestBody::http1(Rc::clone(&self.wire), &self.worker.plan().config),
         };
         let RequestHead { method, target, host, headers, framing, upgrade, .. } = head;
-        Request { method, target, host, headers, framing, body, upgrade, deadline: None }
+        Request { method, target, host, host_rewritten: None, headers, framing, body, upgrade, deadline: None }
     }
 
     /// Runs the work for a request for as long as its client is there; dropping it cancels what the instance was asked to do.
@@ -183,6 +194,7 @@ impl Server {
             body = ResponseBody::Empty;
         }
         let mut ended = false;
+        self.pace = None;
         let result = poll_fn(|cx| self.poll_answer(cx, &mut body, framing, &mut ended, journey)).await;
         self.alarm.off();
         result.map(|()| framing != Framing::UntilClose)
@@ -231,17 +243,24 @@ impl Server {
                 }
                 return wire.poll_gone(cx, self.worker.plan().config.limits.head_bytes_max).map(|()| Err(Gone));
             }
-            match wire.poll_flush(cx) {
+            let flushed = wire.poll_flush(cx);
+            let written = wire.out.bytes_total;
+            drop(wire);
+            if self.alarm.is_set() && self.written != written && self.is_too_slow(written) {
+                journey.note("the client took its answer too slowly".to_owned());
+                return Poll::Ready(Err(Gone));
+            }
+            match flushed {
                 Poll::Ready(Ok(())) => self.alarm.off(),
                 Poll::Ready(Err(_)) => return Poll::Ready(Err(Gone)),
                 Poll::Pending => {
-                    let written = wire.out.bytes_total;
-                    drop(wire);
                     body.keep_sending(cx);
                     // A slow reader is fine as long as it reads.
                     if !self.alarm.is_set() || self.written != written {
+                        let plan = self.worker.plan();
                         self.written = written;
-                        self.alarm.set_after(self.worker.plan().config.timeouts.write_idle);
+                        self.pace.get_or_insert_with(|| Meter::begun(plan.config.answer_pace())).waits();
+                        self.alarm.set_after(plan.config.timeouts.write_idle);
                     }
                     ready!(self.alarm.poll(cx));
                     journey.note("the client accepted nothing for too long".to_owned());
@@ -249,6 +268,12 @@ impl Server {
                 }
             }
         }
+    }
+
+    /// Some of what waited has left, after a while.
+    fn is_too_slow(&mut self, written: u64) -> bool {
+        let moved = written - self.written;
+        self.pace.as_mut().is_some_and(|pace| pace.moved(moved).is_err())
     }
 
     async fn switch(&mut self, response: Response, journey: Journey) -> Result<Next, Gone> {

@@ -156,6 +156,13 @@ impl Wire {
         Pin::new(&mut self.transport).poll_shutdown(cx)
     }
 
+    /// Says that this is the end, not an attacker's cut, where the transport has a way to say so. Nobody waits for it.
+    pub(crate) fn say_goodbye(&mut self) {
+        if self.transport.holds_back() {
+            let _ = self.poll_shutdown(&mut Context::from_waker(Waker::noop()));
+        }
+    }
+
     /// Reads and forgets; used to let a client that is still sending see the answer it was given.
     pub(crate) fn poll_discard(&mut self, cx: &mut Context<'_>) -> Poll<io::Result<usize>> {
         self.buffer.clear();

@@ -1,9 +1,11 @@
 //! Which HTTP a new connection speaks, and a stream that gives back what was read to find out.
 
+use std::cell::RefCell;
 use std::future::poll_fn;
 use std::io::{self, IoSlice};
 use std::pin::Pin;
-use std::task::{Context, Poll};
+use std::rc::Rc;
+use std::task::{Context, Poll, ready};
 use std::time::Duration;
 
 use bytes::{Buf, BytesMut};
@@ -11,6 +13,7 @@ use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
 use tokio::time::{sleep, timeout};
 use tokio_util::io::poll_read_buf;
 
+use super::flood::Allowance;
 use crate::transport::Transport;
 use crate::worker::Worker;
 
@@ -25,8 +28,13 @@ pub(crate) enum Sniffed {
     Gone,
 }
 
-/// Reads until the first bytes tell the protocol. A connection that stays silent is an idle one.
+/// Where TLS has chosen the protocol, that one; else reads until the first bytes tell. A connection that stays silent is an idle one.
 pub(crate) async fn sniff(transport: &mut Transport, worker: &Worker) -> Sniffed {
+    match transport.chosen_protocol() {
+        Some(b"h2") => return Sniffed::Http2(BytesMut::new()),
+        Some(_) => return Sniffed::Http1(BytesMut::new()),
+        None => {}
+    }
     let mut buffer = BytesMut::with_capacity(8 * 1024);
     let told = timeout(worker.plan().config.timeouts.idle, async {
         loop {
@@ -53,41 +61,58 @@ pub(crate) async fn sniff(transport: &mut Transport, worker: &Worker) -> Sniffed
 
 /// A connection that is new when the drain begins may have a request on its way.
 async fn goodbye(worker: &Worker) {
-    worker.drain.clone().wait().await;
+    worker.drain.clone().idle_ends().await;
     sleep(FIRST_BYTE_GRACE).await;
 }
 
-/// A transport whose first bytes were already read.
-pub(super) struct Prefixed {
+/// A transport whose first bytes were already read, and all of whose frames are counted.
+pub(super) struct Watched {
     transport: Transport,
     prefix: BytesMut,
+    allowance: Rc<RefCell<Allowance>>,
 }
 
-impl Prefixed {
-    pub(super) fn new(transport: Transport, prefix: BytesMut) -> Self {
-        Self { transport, prefix }
+impl Watched {
+    pub(super) fn new(transport: Transport, prefix: BytesMut, allowance: Rc<RefCell<Allowance>>) -> Self {
+        Self { transport, prefix, allowance }
+    }
+
+    fn wrote(&self, written: Poll<io::Result<usize>>) -> Poll<io::Result<usize>> {
+        if let Poll::Ready(Ok(count)) = written {
+            self.allowance.borrow_mut().wrote(count);
+        }
+        written
     }
 }
 
-impl AsyncRead for Prefixed {
+impl AsyncRead for Watched {
     fn poll_read(mut self: Pin<&mut Self>, cx: &mut Context<'_>, buffer: &mut ReadBuf<'_>) -> Poll<io::Result<()>> {
-        if self.prefix.is_empty() {
-            return Pin::new(&mut self.transport).poll_read(cx, buffer);
+        if self.allowance.borrow().is_used_up() {
+            // Nobody waits for more: whoever has just read looks at the allowance next.
+            return Poll::Pending;
         }
-        let count = self.prefix.len().min(buffer.remaining());
-        buffer.put_slice(&self.prefix[..count]);
-        self.prefix.advance(count);
+        let filled = buffer.filled().len();
+        if self.prefix.is_empty() {
+            ready!(Pin::new(&mut self.transport).poll_read(cx, buffer))?;
+        } else {
+            let count = self.prefix.len().min(buffer.remaining());
+            buffer.put_slice(&self.prefix[..count]);
+            self.prefix.advance(count);
+        }
+        self.allowance.borrow_mut().read(&buffer.filled()[filled..]);
         Poll::Ready(Ok(()))
     }
 }
 
-impl AsyncWrite for Prefixed {
+impl AsyncWrite for Watched {
     fn poll_write(mut self: Pin<&mut Self>, cx: &mut Context<'_>, bytes: &[u8]) -> Poll<io::Result<usize>> {
-        Pin::new(&mut self.transport).poll_write(cx, bytes)
+        let written = Pin::new(&mut self.transport).poll_write(cx, bytes);
+        self.wrote(written)
     }
 
     fn poll_write_vectored(mut self: Pin<&mut Self>, cx: &mut Context<'_>, slices: &[IoSlice<'_>]) -> Poll<io::Result<usize>> {
-        Pin::new(&mut self.transport).poll_write_vectored(cx, slices)
+        let written = Pin::new(&mut self.transport).poll_write_vectored(cx, slices);
+        self.wrote(written)
     }
 
     fn is_write_vectored(&self) -> bool {

@@ -6,12 +6,22 @@ use http::header::{CONTENT_LENGTH, COOKIE, DATE, HOST};
 use http::{HeaderMap, HeaderName, HeaderValue, Method, StatusCode};
 use plimsoll_policy::{Reason, Refusal};
 
-use crate::config::Limits;
+use super::websocket;
+use crate::config::{Config, Limits};
 use crate::date;
-use crate::http1::head::{is_host, is_origin_form};
+use crate::http1::authority::is_authority;
+use crate::http1::head::{expectation, is_origin_form};
 use crate::message::{Framing, Headers, Name, Request, RequestBody, ResponseHead};
+use crate::peer::Peer;
 
-pub(super) fn request(request: http::Request<RecvStream>, limits: &Limits) -> Result<Request, Refusal> {
+/// A request, and what its client will say once it is a pipe.
+pub(super) struct Asked {
+    pub(super) request: Request,
+    pub(super) receive: Option<RecvStream>,
+}
+
+pub(super) fn request(request: http::Request<RecvStream>, peer: &Peer, config: &Config) -> Result<Asked, Refusal> {
+    let is_websocket = websocket::is_asked(&request)?;
     let (parts, stream) = request.into_parts();
     let malformed = |detail| Refusal::new(Reason::MalformedRequest, detail);
     let authority = parts.uri.authority().map(http::uri::Authority::as_str);
@@ -24,30 +34,36 @@ pub(super) fn request(request: http::Request<RecvStream>, limits: &Limits) -> Re
         (None, Some(named)) => Bytes::copy_from_slice(named),
         (None, None) => return Err(malformed(":authority is missing")),
     };
-    if host.is_empty() || !is_host(&host) {
+    if !is_authority(&host) {
         return Err(malformed(":authority names no valid host"));
     }
+    // A proxy that ended the TLS of its client may speak without it here, and says what it was asked.
+    if parts.uri.scheme_str().is_some_and(|scheme| scheme != peer.scheme()) && !peer.is_trusted {
+        return Err(malformed(":scheme is not that of this connection"));
+    }
     let target = parts.uri.path_and_query().map_or("/", http::uri::PathAndQuery::as_str);
-    within(limits, target, &parts.headers)?;
-    if parts.method != Method::CONNECT && !is_origin_form(&parts.method, target.as_bytes()) {
+    within(&config.limits, target, &parts.headers)?;
+    let is_tunnel = parts.method == Method::CONNECT && !is_websocket;
+    if !is_tunnel && !is_origin_form(&parts.method, target.as_bytes()) {
         return Err(malformed(":path must be a path from the root"));
     }
-    let framing = framing(&parts.method, &parts.headers, &stream).ok_or_else(|| malformed("Content-Length is not a number of bytes"))?;
-    let body = if matches!(framing, Framing::None | Framing::Length(0)) {
-        RequestBody::empty()
-    } else {
-        RequestBody::http2(stream, limits.body_bytes_max)
-    };
-    Ok(Request {
-        method: parts.method,
-        target: Bytes::copy_from_slice(target.as_bytes()),
-        host,
-        headers: fields(&parts.headers),
-        framing,
-        body,
-        upgrade: None,
-        deadline: None,
-    })
+    let target = Bytes::copy_from_slice(target.as_bytes());
+    let headers = fields(&parts.headers);
+    expectation(&headers)?;
+    let (method, framing, body) = (parts.method.clone(), Framing::None, RequestBody::empty());
+    let mut request = Request { method, target, host, host_rewritten: None, headers, framing, body, upgrade: None, deadline: None };
+    if is_websocket {
+        request.method = Method::GET;
+        request.upgrade = Some(Bytes::from_static(websocket::NAME.as_bytes()));
+        websocket::push_key(&mut request.headers);
+        return Ok(Asked { request, receive: Some(stream) });
+    }
+    request.framing =
+        framing_of(&parts.method, &parts.headers, &stream).ok_or_else(|| malformed("Content-Length is not a number of bytes"))?;
+    if !matches!(request.framing, Framing::None | Framing::Length(0)) {
+        request.body = RequestBody::http2(stream, config);
+    }
+    Ok(Asked { request, receive: None })
 }
 
 /// The limits that HTTP/1.1 enforces while it parses.
@@ -68,7 +84,7 @@ fn within(limits: &Limits, target: &str, headers: &HeaderMap) -> Result<(), Refu
     Ok(())
 }
 
-fn framing(method: &Method, headers: &HeaderMap, stream: &RecvStream) -> Option<Framing> {
+fn framing_of(method: &Method, headers: &HeaderMap, stream: &RecvStream) -> Option<Framing> {
     if stream.is_end_stream() {
         // Said aloud where a body is usual: some servers answer 411 otherwise.
         let usual = matches!(*method, Method::POST | Method::PUT | Method::PATCH);

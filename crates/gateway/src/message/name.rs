@@ -4,10 +4,16 @@
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 #[repr(u8)]
 pub(crate) enum Name {
+    /// `Client-Cert` and `Client-Cert-Chain`: who the client has shown itself to be, which only the edge may say (RFC 9440).
+    ClientCert,
+    AcceptEncoding,
     Connection,
+    ContentEncoding,
     ContentLength,
+    ContentType,
     Cookie,
     Date,
+    Expect,
     Forwarded,
     Host,
     KeepAlive,
@@ -40,16 +46,21 @@ impl Name {
             4 if is("host") => Self::Host,
             4 if is("date") => Self::Date,
             6 if is("cookie") => Self::Cookie,
+            6 if is("expect") => Self::Expect,
             7 if is("upgrade") => Self::Upgrade,
             9 if is("forwarded") => Self::Forwarded,
             9 if is("x-real-ip") => Self::XRealIp,
             10 if is("connection") => Self::Connection,
             10 if is("keep-alive") => Self::KeepAlive,
             11 if is("retry-after") => Self::RetryAfter,
+            11 | 17 if is("client-cert") || is("client-cert-chain") => Self::ClientCert,
             12 if is("x-request-id") => Self::XRequestId,
+            12 if is("content-type") => Self::ContentType,
             14 if is("content-length") => Self::ContentLength,
             15 if is("x-forwarded-for") => Self::XForwardedFor,
+            15 if is("accept-encoding") => Self::AcceptEncoding,
             16 if is("x-forwarded-host") => Self::XForwardedHost,
+            16 if is("content-encoding") => Self::ContentEncoding,
             16 if is("proxy-connection") => Self::ProxyConnection,
             17 if is("x-forwarded-proto") => Self::XForwardedProto,
             20 if is("x-request-timeout-ms") => Self::XRequestTimeoutMs,
@@ -83,7 +94,8 @@ impl Name {
     pub(crate) const fn is_rewritten(self) -> bool {
         matches!(
             self,
-            Self::ContentLength
+            Self::ClientCert
+                | Self::ContentLength
                 | Self::Forwarded
                 | Self::Host
                 | Self::Shadow
@@ -119,6 +131,8 @@ mod tests {
             "x_forwarded_prefix_of_some_length",
             "HOST_",
             "x_real_ip",
+            "Client_Cert",
+            "client-cert_chain",
         ] {
             let expected = if name == "HOST_" { Name::Other } else { Name::Shadow };
             assert_eq!(Name::of(name.as_bytes()), expected, "{name}");

@@ -1,6 +1,6 @@
 //! A gateway before scripted origins, with time limits that a test can wait for.
 
-use std::net::SocketAddr;
+use std::net::{SocketAddr, TcpListener};
 use std::sync::{Arc, Mutex};
 
 use plimsoll_gateway::config::{AccessLog, Door, Limits, Probe, Retry, Speaks, Timeouts, UpstreamConfig};
@@ -29,6 +29,10 @@ pub(crate) struct Plan {
     pub(crate) config: Config,
     pub(crate) upstream: UpstreamConfig,
     pub(crate) routes: Vec<Route>,
+    /// Sockets that listen already, in place of new ones.
+    pub(crate) sockets: Vec<TcpListener>,
+    /// Takes nothing before it is told to.
+    pub(crate) is_waiting: bool,
     /// Further upstreams, after the first.
     pub(crate) others: Vec<(UpstreamConfig, Vec<Endpoint>)>,
 }
@@ -42,6 +46,7 @@ impl Plan {
             idle: far,
             body_idle: far,
             write_idle: far,
+            pace_window: far,
             connect: far,
             first_byte: far,
             total: far,
@@ -50,10 +55,13 @@ impl Plan {
         };
         let limits = Limits {
             connections_max: 100,
+            connections_per_client_max: 0,
             head_bytes_max: 32 * 1024,
             headers_max: 100,
             target_bytes_max: 8 * 1024,
             body_bytes_max: 1 << 30,
+            body_bytes_per_second_min: 0,
+            answer_bytes_per_second_min: 0,
             upstream_idle_per_instance_max: 64,
         };
         Self {
@@ -61,6 +69,7 @@ impl Plan {
             config: Config {
                 tls: None,
                 trusted_proxies: TrustedProxies::default(),
+                proxy_protocol: false,
                 timeouts,
                 limits,
                 retry: Retry {
@@ -69,6 +78,7 @@ impl Plan {
                     backoff: backoff::Config::default(),
                     on_status: vec![502, 503, 504],
                 },
+                compression: None,
                 access_log: AccessLog::Off,
             },
             upstream: UpstreamConfig {
@@ -84,6 +94,8 @@ impl Plan {
                 breaker: Some(breaker::Config::default()),
             },
             routes: vec![Route::new(None, "/*", 0).unwrap()],
+            sockets: Vec::new(),
+            is_waiting: false,
             others: Vec::new(),
         }
     }
@@ -116,11 +128,27 @@ impl Edge {
         });
         let others = plan.others.into_iter().map(|(config, endpoints)| Source { config, endpoints: watch::channel(endpoints).1 });
         let sources = std::iter::once(Source { config: plan.upstream, endpoints }).chain(others).collect();
-        let door = Door { address: SocketAddr::from(([127, 0, 0, 1], 0)), speaks: Speaks::Http, sockets: Vec::new() };
-        let listening = Listening { doors: vec![door], workers: plan.workers };
+        let door = |speaks| Door { address: SocketAddr::from(([127, 0, 0, 1], 0)), speaks, sockets: Vec::new() };
+        let encrypted = plan.config.tls.is_some().then(|| door(Speaks::Https));
+        let first = Door { sockets: plan.sockets, ..door(Speaks::Http) };
+        let doors = std::iter::once(first).chain(encrypted).collect();
+        let listening = Listening { doors, workers: plan.workers, waits: plan.is_waiting };
         let setup = Setup { config: plan.config, sources, routes: plan.routes };
         let gateway = Gateway::start(listening, setup, &on_health).unwrap();
         Self { gateway, endpoints: publish, news }
+    }
+
+    /// The same instances, and whatever else the change says.
+    pub(crate) async fn reload(&self, change: impl FnOnce(&mut Plan)) {
+        let mut plan = Plan::new();
+        change(&mut plan);
+        let sources = vec![Source { config: plan.upstream, endpoints: self.endpoints.subscribe() }];
+        self.gateway.reload(Setup { config: plan.config, sources, routes: plan.routes }).await.unwrap();
+    }
+
+    /// Where TLS is spoken.
+    pub(crate) fn tls_address(&self) -> SocketAddr {
+        self.gateway.address_of(Speaks::Https).unwrap()
     }
 
     pub(crate) fn states(&self) -> Vec<InstanceState> {

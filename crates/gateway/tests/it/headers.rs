@@ -98,14 +98,14 @@ async fn one_request_id_is_seen_by_all_and_a_bad_one_is_replaced() {
 async fn what_is_meant_for_the_instance_arrives_as_it_was_written() {
     let request = seen(
         &[],
-        "Accept: */*\r\nX-MiXeD: Case And  Spaces\r\nAuthorization: Bearer x\r\nTE: gzip, trailers;q=0.5, trailers\r\nExpect: x\r\n\
+        "Accept: */*\r\nX-MiXeD: Case And  Spaces\r\nAuthorization: Bearer x\r\nTE: gzip, trailers;q=0.5, trailers\r\nExpect: 100-continue\r\n\
          Referer: http://b/\r\n",
     )
     .await;
     assert!(request.fields.contains(&("X-MiXeD".to_owned(), "Case And  Spaces".to_owned())), "{request:?}");
     assert_eq!(request.field("authorization"), Some("Bearer x"));
     assert_eq!(request.field("te"), Some("trailers"), "the only part of TE that is not about this hop");
-    assert_eq!((request.field("expect"), request.field("referer")), (Some("x"), Some("http://b/")));
+    assert_eq!((request.field("expect"), request.field("referer")), (Some("100-continue"), Some("http://b/")));
 }
 
 /// CGI and WSGI cannot tell `_` from `-`, and take `X-Forwarded-Prefix` for part of the address.
@@ -143,7 +143,7 @@ async fn every_answer_has_one_date() {
 async fn methods_that_make_tunnels_or_echo_secrets_are_refused() {
     let origin = Origin::named("x").await;
     let edge = Edge::before(&[&origin]).await;
-    for request in ["TRACE /x HTTP/1.1\r\nhost: a\r\n\r\n", "CONNECT /x HTTP/1.1\r\nhost: a\r\n\r\n"] {
+    for request in ["TRACE /x HTTP/1.1\r\nhost: a\r\n\r\n", "CONNECT b:443 HTTP/1.1\r\nhost: a\r\n\r\n"] {
         let answer = edge.ask(request).await;
         assert_eq!((answer.status(), answer.json()["type"].as_str()), (501, Some("urn:plimsoll:problem:not-implemented")));
     }

@@ -1,6 +1,10 @@
 //! HTTP/2 at the edge, HTTP/1.1 behind it.
 
 mod client;
+mod conformance;
+mod floods;
+mod frames;
+mod websocket;
 
 use std::hash::{DefaultHasher, Hasher};
 use std::sync::Arc;

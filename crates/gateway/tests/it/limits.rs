@@ -9,10 +9,13 @@ use crate::peer::{Message, PIECE, assert_problem, in_time, ms, until};
 
 const LIMITS: Limits = Limits {
     connections_max: 100,
+    connections_per_client_max: 0,
     head_bytes_max: 4_096,
     headers_max: 10,
     target_bytes_max: 1_000,
     body_bytes_max: 5_000,
+    body_bytes_per_second_min: 0,
+    answer_bytes_per_second_min: 0,
     upstream_idle_per_instance_max: 64,
 };
 

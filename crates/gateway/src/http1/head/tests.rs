@@ -3,10 +3,13 @@ use proptest::prelude::*;
 
 const LIMITS: Limits = Limits {
     connections_max: 1,
+    connections_per_client_max: 1,
     head_bytes_max: 32 * 1024,
     headers_max: 10,
     target_bytes_max: 100,
     body_bytes_max: 1,
+    body_bytes_per_second_min: 0,
+    answer_bytes_per_second_min: 0,
     upstream_idle_per_instance_max: 1,
 };
 

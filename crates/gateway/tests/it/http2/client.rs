@@ -6,6 +6,7 @@ use bytes::Bytes;
 use h2::client::{Builder, ResponseFuture, SendRequest};
 use h2::{RecvStream, SendStream};
 use http::{HeaderMap, Request, StatusCode};
+use tokio::io::{AsyncRead, AsyncWrite};
 use tokio::net::TcpStream;
 use tokio::task::JoinHandle;
 
@@ -76,7 +77,10 @@ impl Http2 {
     }
 
     pub(crate) async fn connect_with(edge: &Edge, builder: &Builder) -> Self {
-        let stream = TcpStream::connect(edge.gateway.address()).await.unwrap();
+        Self::over(TcpStream::connect(edge.gateway.address()).await.unwrap(), builder).await
+    }
+
+    pub(crate) async fn over(stream: impl AsyncRead + AsyncWrite + Send + Unpin + 'static, builder: &Builder) -> Self {
         let (sender, connection) = builder.handshake(stream).await.unwrap();
         let driver = tokio::spawn(connection);
         let sender = in_time("the settings", sender.ready()).await.unwrap();

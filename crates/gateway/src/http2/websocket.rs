@@ -1,0 +1,148 @@
+//! WebSocket over HTTP/2 (RFC 8441): an extended CONNECT becomes HTTP/1.1's upgrade at the instance, and the stream a pipe.
+//!
+//! END_STREAM is the end of one direction, as FIN is with TCP; a pipe that is dropped before resets its stream.
+
+use std::io;
+use std::pin::Pin;
+use std::task::{Context, Poll, ready};
+
+use bytes::{Buf, Bytes};
+use h2::ext::Protocol;
+use h2::{RecvStream, SendStream};
+use http::{Method, StatusCode};
+use plimsoll_policy::{Reason, Refusal};
+use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
+
+use crate::journey::Journey;
+use crate::message::{Framing, Headers, Response, ResponseHead};
+
+pub(super) const NAME: &str = "websocket";
+/// The most that one write copies into a frame.
+const FRAME_BYTES_MAX: usize = 16 * 1024;
+
+/// Whether a protocol is asked for on this stream, and one that is spoken here.
+pub(super) fn is_asked<T>(request: &http::Request<T>) -> Result<bool, Refusal> {
+    match request.extensions().get::<Protocol>() {
+        Some(protocol) if *request.method() == Method::CONNECT && protocol.as_str() == NAME => Ok(true),
+        Some(_) => Err(Refusal::new(Reason::NotImplemented, "the only protocol for extended CONNECT is websocket")),
+        None => Ok(false),
+    }
+}
+
+/// What HTTP/1.1 wants to be asked and HTTP/2 does not: a random key, so that nothing but a WebSocket server answers with 101.
+pub(super) fn push_key(fields: &mut Headers) {
+    let mut key = [0; 16];
+    fastrand::fill(&mut key);
+    fields.push(b"sec-websocket-key", &base64(key));
+}
+
+/// The answer by which the client of a stream knows that its WebSocket is open.
+pub(super) fn opened(switching: ResponseHead) -> ResponseHead {
+    let mut headers = Headers::default();
+    // What only HTTP/1.1 has to prove is proven.
+    for (_, name, value) in switching.headers.iter().filter(|(_, name, _)| !name.eq_ignore_ascii_case(b"sec-websocket-accept")) {
+        headers.push(name, value);
+    }
+    ResponseHead { status: StatusCode::OK, headers, framing: Framing::None }
+}
+
+/// An instance that did not switch. A 2xx would tell the client that its WebSocket is open.
+pub(super) fn instead(response: Response, journey: &mut Journey) -> Response {
+    if !response.head.status.is_success() {
+        return response;
+    }
+    let refusal = Refusal::new(Reason::UpstreamFailed, "the instance does not speak WebSocket at this path");
+    journey.refused(&refusal);
+    Response::refusal(&refusal, journey.hop.request_id.as_str())
+}
+
+fn base64(bytes: [u8; 16]) -> [u8; 24] {
+    const DIGITS: &[u8; 64] = b"ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789+/";
+    let bits = u128::from_be_bytes(bytes);
+    let mut text = [b'='; 24];
+    for (place, digit) in text.iter_mut().take(22).enumerate() {
+        // The last digit holds the two bits that are left.
+        let value = if place < 21 { bits >> (122 - 6 * place) } else { bits << 4 };
+        *digit = DIGITS[(value & 63) as usize];
+    }
+    text
+}
+
+/// A stream as bytes both ways.
+pub(super) struct Pipe {
+    pub(super) receive: RecvStream,
+    pub(super) send: SendStream<Bytes>,
+    /// Received, and not read yet.
+    pub(super) unread: Bytes,
+}
+
+fn broken(error: h2::Error) -> io::Error {
+    error.into_io().unwrap_or_else(|| io::ErrorKind::ConnectionReset.into())
+}
+
+impl AsyncRead for Pipe {
+    fn poll_read(mut self: Pin<&mut Self>, cx: &mut Context<'_>, buffer: &mut ReadBuf<'_>) -> Poll<io::Result<()>> {
+        while self.unread.is_empty() {
+            match ready!(self.receive.poll_data(cx)) {
+                Some(Ok(data)) => self.unread = data,
+                Some(Err(error)) => return Poll::Ready(Err(broken(error))),
+                None => return Poll::Ready(Ok(())),
+            }
+        }
+        let count = self.unread.len().min(buffer.remaining());
+        buffer.put_slice(&self.unread[..count]);
+        self.unread.advance(count);
+        // The window opens again as fast as the instance takes the bytes.
+        let _ = self.receive.flow_control().release_capacity(count);
+        Poll::Ready(Ok(()))
+    }
+}
+
+impl AsyncWrite for Pipe {
+    fn poll_write(mut self: Pin<&mut Self>, cx: &mut Context<'_>, bytes: &[u8]) -> Poll<io::Result<usize>> {
+        if bytes.is_empty() {
+            return Poll::Ready(Ok(0));
+        }
+        self.send.reserve_capacity(bytes.len().min(FRAME_BYTES_MAX));
+        while self.send.capacity() == 0 {
+            match ready!(self.send.poll_capacity(cx)) {
+                Some(Ok(_)) => {}
+                Some(Err(error)) => return Poll::Ready(Err(broken(error))),
+                None => return Poll::Ready(Err(io::ErrorKind::BrokenPipe.into())),
+            }
+        }
+        let count = bytes.len().min(self.send.capacity()).min(FRAME_BYTES_MAX);
+        self.send.send_data(Bytes::copy_from_slice(&bytes[..count]), false).map_err(broken)?;
+        Poll::Ready(Ok(count))
+    }
+
+    fn poll_flush(self: Pin<&mut Self>, _: &mut Context<'_>) -> Poll<io::Result<()>> {
+        // The connection's own task writes whatever was sent.
+        Poll::Ready(Ok(()))
+    }
+
+    fn poll_shutdown(mut self: Pin<&mut Self>, _: &mut Context<'_>) -> Poll<io::Result<()>> {
+        Poll::Ready(self.send.send_data(Bytes::new(), true).map_err(broken))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_key_is_sixteen_bytes_in_base64() {
+        assert_eq!(&base64(*b"the sample nonce"), b"dGhlIHNhbXBsZSBub25jZQ==", "the example of RFC 6455, section 1.3");
+        assert_eq!(&base64([0xff; 16]), b"/////////////////////w==");
+    }
+
+    #[test]
+    fn every_request_has_a_key_of_its_own() {
+        let key = || {
+            let mut fields = Headers::default();
+            push_key(&mut fields);
+            fields.first_named("sec-websocket-key").unwrap().to_vec()
+        };
+        assert_ne!(key(), key());
+    }
+}
