@@ -7,6 +7,7 @@ use std::rc::Rc;
 use bytes::Bytes;
 use http::Method;
 use plimsoll_policy::admission::{self, Ask};
+use plimsoll_policy::content_coding::Accepted;
 use plimsoll_policy::priority::{self, Priority};
 use plimsoll_policy::{Reason, Refusal, deadline};
 
@@ -21,8 +22,8 @@ use crate::message::{Framing, Headers, Name, Request, Response};
 use crate::peer::Peer;
 use crate::plan::Plan;
 use crate::route::{Asked, Route};
-use crate::upstream::Upstream;
 use crate::tls;
+use crate::upstream::Upstream;
 use crate::worker::Worker;
 
 /// The steps in order, with the reason for the place of each.
@@ -30,6 +31,7 @@ pub const ORDER: &[(&str, &str)] = &[
     ("client address", "everything after it may depend on who asks; trusted proxies are believed, nobody else"),
     ("request id", "before anything can fail, so that every line and every refusal carries it"),
     ("access log", "outside all policies: it sees refusals too"),
+    ("challenge", "an authority that checks whose name it is comes unencrypted, and to no route: only for tokens of orders under way"),
     ("https", "what comes unencrypted where TLS is spoken is sent there before it can do anything"),
     ("method", "CONNECT and TRACE are never forwarded: one makes a tunnel, the other echoes secrets"),
     ("route", "host, path, method, header and query choose what is done; everything after it may differ per route"),
@@ -82,10 +84,13 @@ async fn steps(
     interim: &Interim,
     journey: &mut Journey,
 ) -> Result<Response, Refusal> {
-    if let Some(tls) = &plan.config.tls
-        && let Some(redirect) = tls::instead(tls, &journey.hop, request)?
-    {
-        return Ok(redirect);
+    if let Some(tls) = &plan.config.tls {
+        if let Some(answer) = tls::answer_to_challenge(tls, &journey.hop, request) {
+            return Ok(answer);
+        }
+        if let Some(redirect) = tls::instead(tls, &journey.hop, request)? {
+            return Ok(redirect);
+        }
     }
     if request.method == Method::CONNECT || request.method == Method::TRACE {
         let detail = format!("{} is not served here", request.method);
@@ -94,6 +99,8 @@ async fn steps(
     let route = find(plan, request)?;
     journey.route = Some(route.pattern().clone());
     let bytes_max = plan.config_of(route).limits.body_bytes_max;
+    // Edits of the request may take this from the instance, which then leaves compression to the edge.
+    let accepted = route.policies.request_headers.as_ref().map(|_| Accepted::read(request.headers.all(Name::AcceptEncoding)));
     let mut result = match request.framing {
         Framing::Length(length) if length > bytes_max => {
             Err(Refusal::new(Reason::BodyTooLarge, format!("a body may have {bytes_max} bytes, this one announces {length}")))
@@ -106,20 +113,20 @@ async fn steps(
         },
     };
     match &mut result {
-        Ok(response) => on_its_way_out(plan, route, request, response),
+        Ok(response) => on_its_way_out(plan, route, accepted, request, response),
         Err(refusal) => route.attribute(refusal),
     }
     result
 }
 
 /// What is done to an answer, whoever gave it. Refusals are the edge's own words and stay as they are.
-fn on_its_way_out(plan: &Plan, route: &Route, request: &Request, response: &mut Response) {
+fn on_its_way_out(plan: &Plan, route: &Route, accepted: Option<Accepted>, request: &Request, response: &mut Response) {
     route.policies.caching.apply(request, &mut response.head);
     if let Some(edits) = &route.policies.response_headers {
         edits.apply(&mut response.head.headers);
     }
     if let Some(compression) = compression(plan, route) {
-        compress::apply(compression, request, response);
+        compress::apply(compression, accepted, request, response);
     }
 }
 
@@ -135,7 +142,7 @@ fn find<'a>(plan: &'a Plan, request: &Request) -> Result<&'a Route, Refusal> {
         if allowed.is_empty() {
             Refusal::new(Reason::NoRoute, "no route matches this request")
         } else {
-            Refusal::new(Reason::MethodNotAllowed, format!("{} is not taken here", request.method)).with_allow(allowed.join(", "))
+            Refusal::new(Reason::MethodNotAllowed, format!("{} is not taken here", request.method)).with_allow(&allowed.join(", "))
         }
     })
 }

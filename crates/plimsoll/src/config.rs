@@ -13,6 +13,7 @@
 //! The strongest layer wins: flag, the flag's variable (`PLIMSOLL_PORT`), `PLIMSOLL__SECTION__KEY`, file, default.
 
 mod coherence;
+mod compression;
 mod discovery;
 mod draft;
 mod environment;
@@ -26,22 +27,25 @@ mod shape;
 mod source;
 mod suggest;
 mod table;
+mod tls;
 mod upstream;
 
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 
 pub use coherence::Listener;
+pub use compression::Compression;
 pub use discovery::{Discovery, Family};
 pub use environment::{Environment, fields};
-pub use mistake::Mistake;
+pub use mistake::{Mistake, Severity};
 pub use reference::{as_markdown, as_toml};
-pub use route::{Route, Switch};
-pub use settings::{AccessLog, Admission, Balance, Gateway, LogFormat, Settings, TABLES};
+pub use route::{PLAIN, Route, Switch, Wrong, type_of};
+pub use settings::{AccessLog, Admission, Balance, Gateway, LogFormat, Settings, TABLES, Watch};
 pub use shape::{HashOn, Limit, Named, Secret};
 pub use source::Place;
 pub use suggest::closest;
 pub use table::{Field, Table};
+pub use tls::{CertificateFiles, ClientAuth, Tls, TlsRedirect, TlsVersion};
 pub use upstream::{Scheme, Server, ServerAddress, Upstream, is_address};
 
 use draft::{Draft, Entry};
@@ -92,6 +96,24 @@ pub fn load(flags: &Flags, environment: &Environment) -> Result<Loaded, Mistakes
     read_above_file(flags, environment, &mut draft);
     coherence::check(&mut draft);
     finish(draft, file)
+}
+
+/// The data directory of a fleet with these flags and variables, whatever else is wrong in its file: a fleet must be found to be told.
+pub fn data_dir(flags: &Flags, environment: &Environment) -> Result<PathBuf, Mistakes> {
+    let mut draft = Draft::default();
+    if let Some(path) = choose_file(flags, environment) {
+        match file::open(&path) {
+            Ok(text) => drop(file::read(&path.display().to_string(), &text, &mut draft)),
+            Err(mistake) if flags.config.is_some() => return Err(Mistakes(vec![mistake])),
+            Err(_) => {}
+        }
+    }
+    read_above_file(flags, environment, &mut draft);
+    if draft.faulty.contains("data_dir") {
+        draft.mistakes.retain(|mistake| mistake.message.starts_with("data_dir: "));
+        return Err(Mistakes(draft.mistakes));
+    }
+    Ok(draft.settings.data_dir)
 }
 
 /// The layers above the file, from the weakest to the strongest.

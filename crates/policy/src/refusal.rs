@@ -23,7 +23,7 @@ pub struct Refusal {
     /// How long the client should wait before it tries again, sent as `Retry-After`.
     pub retry_after: Option<Duration>,
     /// The methods that would have done, sent as `Allow`.
-    pub allow: Option<String>,
+    pub allow: Option<Box<str>>,
     /// How long the representation is of which a part was asked for that is not there, sent as `Content-Range`.
     pub length: Option<u64>,
     /// What governs this refusal, where it is not what governs every other one for the same reason.
@@ -57,8 +57,8 @@ impl Refusal {
     }
 
     #[must_use]
-    pub fn with_allow(mut self, methods: String) -> Self {
-        self.allow = Some(methods);
+    pub fn with_allow(mut self, methods: &str) -> Self {
+        self.allow = Some(methods.into());
         self
     }
 

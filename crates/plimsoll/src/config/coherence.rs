@@ -1,6 +1,8 @@
 //! What must hold between settings that are each fine alone.
 
 mod itself;
+mod routing;
+mod tls;
 mod upstream;
 
 use std::collections::{BTreeMap, BTreeSet};
@@ -26,6 +28,7 @@ pub fn check(draft: &mut Draft) {
     let mut found = Vec::new();
     let mut rules = Rules { draft, found: &mut found };
     rules.listeners();
+    rules.client_tls();
     rules.timeouts();
     rules.limits();
     rules.balance();
@@ -255,37 +258,28 @@ impl Rules<'_> {
             self.draft.upstreams.iter().filter(|entry| entry.field("name").is_some()).map(|entry| entry.value.name.as_str()).collect();
         // An upstream whose name could not be read may be the one that is meant.
         let all_named = names.len() == self.draft.upstreams.len();
-        let mut lines = BTreeMap::new();
         for entry in &self.draft.routes {
             match &entry.value.upstream {
                 Some(name) => self.target(entry.field("upstream"), name, &names, all_named),
-                None if self.draft.upstreams.len() > 1 && !entry.faulty => {
+                None if self.draft.upstreams.len() > 1 && !entry.faulty && entry.value.forwards() => {
                     let hint = format!("add upstream = \"NAME\"; there are: {}", names.join(", "));
                     self.at(Severity::Error, Some(entry.place.clone()), "this route does not say which upstream serves it", hint);
                 }
                 None => {}
             }
-            self.fallback(entry, &names, all_named);
-            let Some(place) = entry.field("match").filter(|_| !entry.faulty) else { continue };
-            let key = (entry.value.host.clone(), entry.value.pattern.clone());
-            if let Some(line) = lines.get(&key) {
-                let host = key.0.as_ref().map_or(String::new(), |host| format!(" on {host}"));
-                let message = format!("a second route matches `{}`{host}", key.1);
-                self.at(
-                    Severity::Error,
-                    Some(place.clone()),
-                    message,
-                    format!("the first is in line {line}: remove one, or give it a host"),
-                );
-            } else {
-                lines.insert(key, entry.place.line());
+            if let Some(name) = &entry.value.mirror_upstream {
+                self.target(entry.field("mirror_upstream"), name, &names, all_named);
             }
+            self.fallback(entry, &names, all_named);
+            self.action(entry);
         }
+        self.ambiguities();
         let unused = |entry: &&Entry<_>| {
             let upstream: &Upstream = &entry.value;
             let leads_here = |route: &Entry<Route>| {
-                let Route { upstream: first, fallback_upstream: second, .. } = &route.value;
-                first.as_ref().is_none_or(|name| *name == upstream.name) || second.as_ref() == Some(&upstream.name)
+                let Route { upstream: first, fallback_upstream: second, mirror_upstream: third, .. } = &route.value;
+                let is_meant = first.as_ref().map_or(route.value.forwards(), |name| *name == upstream.name);
+                is_meant || [second, third].into_iter().flatten().any(|name| *name == upstream.name)
             };
             entry.field("name").is_some() && !self.draft.routes.iter().any(leads_here)
         };

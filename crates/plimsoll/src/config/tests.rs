@@ -3,7 +3,6 @@
 use proptest::prelude::*;
 
 use super::*;
-use crate::config::route::Pattern;
 use crate::config::upstream::ServerAddress;
 
 /// Reads a file's text, an environment and flags; mistakes are their messages.
@@ -184,8 +183,8 @@ upstream = "origin"
     let addresses: Vec<_> = upstream.servers.iter().map(|server| (server.address.clone(), server.weight)).collect();
     assert_eq!(addresses, [(tcp("localhost", 9000), 1), (ServerAddress::Unix("/run/app.sock".into()), 1), (tcp("::1", 9001), 2)]);
     assert_eq!(upstream.health_path, None);
-    let routes: Vec<_> = loaded.settings.routes.iter().map(|route| (route.pattern.clone(), route.host.as_deref())).collect();
-    assert_eq!(routes, [(Pattern::Prefix("/api/".to_owned()), Some("api.example")), (Pattern::Exact("/health".to_owned()), None)]);
+    let routes: Vec<_> = loaded.settings.routes.iter().map(|route| (route.pattern.as_str(), route.host.as_deref())).collect();
+    assert_eq!(routes, [("/api/*", Some("api.example")), ("/health", None)]);
 }
 
 #[test]
@@ -255,8 +254,103 @@ fn routes_and_upstreams_fit_together() {
 }
 
 #[test]
+fn every_key_of_a_route_is_read_and_shown_as_it_was_written() {
+    let lines = [
+        "match = \"/users/{id}/{rest...}\"",
+        "host = \"*.example.com\"",
+        "methods = [\"GET\", \"POST\"]",
+        "headers = [\"X-Beta\", \"X-Version: 2\"]",
+        "query = [\"debug\", \"page=1\"]",
+        "upstream = \"a\"",
+        "rewrite_path = \"/v2/{id}\"",
+        "set_host = \"app.internal\"",
+        "mirror_upstream = \"b\"",
+        "mirror_share = 0.5",
+        "mirror_in_flight_max = 8",
+        "mirror_body_bytes_max = \"1KiB\"",
+        "request_headers_remove = [\"cookie\"]",
+        "request_headers_set = { x-env = \"prod\" }",
+        "request_headers_add = { x-tag = \"a\" }",
+        "response_headers_remove = [\"server\"]",
+        "response_headers_set = { x-frame-options = \"DENY\" }",
+        "response_headers_add = { vary = \"origin\" }",
+        "total_timeout = \"5s\"",
+        "first_byte_timeout = \"2s\"",
+        "body_bytes_max = \"1MiB\"",
+    ];
+    let loaded = file(&format!("{UPSTREAMS}[[route]]\n{}\n", lines.join("\n")));
+    assert!(loaded.warnings.is_empty(), "{:?}", loaded.warnings);
+    let route = &loaded.settings.routes[0];
+    let shown: Vec<_> = Route::TABLE.fields.iter().map(|field| (field.name(), (field.show)(route))).filter(|(_, shown)| !shown.is_empty()).collect();
+    assert_eq!(shown.iter().map(|(name, shown)| format!("{name} = {shown}")).collect::<Vec<_>>(), lines);
+}
+
+const UPSTREAMS: &str = "[[upstream]]\nname = \"a\"\nservers = [\"http://a\"]\n[[upstream]]\nname = \"b\"\nservers = [\"http://b\"]\n";
+
+#[test]
+fn what_a_route_cannot_do_is_found_with_its_place() {
+    let found = |keys: &str| findings(&format!("{UPSTREAMS}[[route]]\nmatch = \"/a/{{id}}/*\"\n{keys}\n[[route]]\nmatch = \"/b\"\nupstream = \"b\""));
+    let forwards = |keys: &str| found(&format!("upstream = \"a\"\n{keys}"));
+    for fine in ["strip_prefix = \"on\"", "replace_prefix = \"/v2\"", "rewrite_path = \"/{id}\"", "mirror_upstream = \"b\"\nmirror_share = 0.1"] {
+        assert_eq!(forwards(fine), [""; 0], "{fine}");
+    }
+    let cases = [
+        ("strip_prefix = \"on\"\nrewrite_path = \"/x\"", "10: a route cannot have both strip_prefix and rewrite_path"),
+        ("rewrite_path = \"/{name}\"", "9: nothing here is called `{name}`"),
+        ("rewrite_path = \"x\"", "9: `x` is no path from the root"),
+        ("replace_prefix = \"/a/../b\"", "9: `/a/../b` can never be sent"),
+        ("set_host = \"a b\"", "9: `a b` is not a host"),
+        ("redirect = \"/x\"", "8: upstream has no effect: this route has a redirect"),
+        ("respond_body = \"x\"", "9: respond_body has no effect without respond"),
+        ("mirror_share = 0.5", "9: mirror_share has no effect without mirror_upstream"),
+        ("mirror_upstream = \"b\"\nmirror_share = 0.0", "10: the share of mirrored requests"),
+        ("mirror_upstream = \"a\"", "9: a route cannot be mirrored to its own upstream"),
+        ("mirror_upstream = \"c\"", "9: no upstream is called `c`"),
+        ("request_headers_set = { Connection = \"close\" }", "9: route.request_headers_set: `connection` belongs to this connection"),
+        ("request_headers_remove = [\"X-Forwarded-For\"]", "9: route.request_headers_remove: `x-forwarded-for` says who asked"),
+        ("response_headers_set = { Content-Length = \"1\" }", "9: route.response_headers_set: `content-length` says how long"),
+        ("response_headers_set = { X-A = \"a\\nb\" }", "9: route.response_headers_set: a header's value is one line"),
+        ("methods = [\"get\"]", "9: route.methods: `get` is not the method `GET`"),
+        ("methods = [\"TRACE\"]", "9: route.methods: TRACE is never forwarded"),
+        ("headers = [\"a b\"]", "9: route.headers: `a b` is not a header field"),
+        ("headers = [\"Host: a\"]", "9: route.headers: the host has a key of its own"),
+        ("query = [\"a&b\"]", "9: route.query: `a&b` is not a parameter"),
+    ];
+    for (keys, words) in cases {
+        let found = forwards(keys);
+        assert!(found.len() == 1 && found[0].contains(words), "{keys}: {found:?}");
+    }
+    let cases = [
+        ("redirect = \"//evil.example\"", "8: `//evil.example` leads nowhere"),
+        ("redirect = \"https://{id}.example/\"", "8: `{id}` could name any host"),
+        ("redirect = \"/x\"\nredirect_status = 305", "9: 305 is no redirect"),
+        ("redirect = \"/x\"\nrespond = 200", "9: a route cannot have both redirect and respond"),
+        ("respond = 204\nrespond_body = \"x\"", "8: an answer with status 204 has no body"),
+        ("respond = 200\nrespond_file = \"no/such/file\"", "9: cannot read the answer no/such/file"),
+    ];
+    for (keys, words) in cases {
+        let found = found(keys);
+        assert!(found.iter().any(|finding| finding.contains(words)), "{keys}: {found:?}");
+    }
+}
+
+#[test]
+fn a_route_that_would_get_no_request_is_found_with_the_one_that_takes_them() {
+    let found = |first: &str, second: &str| {
+        let route = |keys: &str| format!("[[route]]\nmatch = \"/x/{{id}}\"\nrespond = 200\n{keys}\n");
+        findings(&format!("{}{}", route(first), route(second).replace("{id}", "{name}")))
+    };
+    assert_eq!(found("methods = [\"GET\"]", "methods = [\"POST\"]"), [""; 0]);
+    assert_eq!(found("", "methods = [\"POST\"]"), [""; 0], "more conditions go first");
+    assert_eq!(found("host = \"a\"", "host = \"*.a\""), [""; 0]);
+    for (first, second) in [("", ""), ("methods = [\"GET\", \"POST\"]", "methods = [\"POST\"]"), ("headers = [\"A\"]", "headers = [\"a: 1\"]")] {
+        let found = found(first, second);
+        assert!(found.len() == 1 && found[0].starts_with("6: a second route matches `/x/{name}`: no request would ever reach it"), "{found:?}");
+    }
+}
+
+#[test]
 fn a_route_has_one_fallback_that_is_a_whole_answer_or_another_upstream() {
-    const UPSTREAMS: &str = "[[upstream]]\nname = \"a\"\nservers = [\"http://a\"]\n[[upstream]]\nname = \"b\"\nservers = [\"http://b\"]\n";
     let found = |fallback: &str| findings(&format!("{UPSTREAMS}[[route]]\nmatch = \"/*\"\nupstream = \"a\"\n{fallback}"));
     assert_eq!(found("fallback_upstream = \"b\""), [""; 0], "an upstream that is only fallen back to is used too");
     let cases = [

@@ -1,6 +1,5 @@
 //! A route's other answer, from its settings.
 
-use std::path::Path;
 use std::sync::Arc;
 
 use anyhow::Context;
@@ -29,21 +28,9 @@ pub(super) fn of(route: &config::Route, position: impl Fn(&str) -> Option<usize>
         (None, None) => bytes::Bytes::new(),
     };
     let status = StatusCode::from_u16(route.fallback_status.unwrap_or(503)).context("a status has three digits")?;
-    let content_type = route.fallback_type.as_deref().unwrap_or_else(|| route.fallback_file.as_deref().map_or(PLAIN, type_of));
+    let content_type =
+        route.fallback_type.as_deref().unwrap_or_else(|| route.fallback_file.as_deref().map_or(config::PLAIN, config::type_of));
     let content_type = HeaderValue::from_str(content_type).with_context(|| format!("`{content_type}` is not a content type"))?;
     let prepared = Prepared::new(status, content_type, body).map_err(|error| Failure::asked(error.to_string()))?;
     Ok(Some(Fallback::Prepared(Arc::new(prepared))))
-}
-
-const PLAIN: &str = "text/plain; charset=utf-8";
-
-/// What the name of a file says about it.
-fn type_of(file: &Path) -> &'static str {
-    match file.extension().and_then(|extension| extension.to_str()) {
-        Some("html" | "htm") => "text/html; charset=utf-8",
-        Some("json") => "application/json",
-        Some("xml") => "application/xml",
-        Some("svg") => "image/svg+xml",
-        _ => PLAIN,
-    }
 }

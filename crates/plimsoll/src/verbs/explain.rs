@@ -1,5 +1,7 @@
 //! `plimsoll explain`: every value in force, where it was set, and the order in which a request meets the policies.
 
+mod route;
+
 use std::fmt::Write;
 
 use plimsoll_gateway::ORDER;
@@ -19,10 +21,11 @@ pub fn run(args: &ExplainArgs, environment: &Environment) -> Result<(), Failure>
         Some(Reference::Markdown) => print!("{}", config::as_markdown()),
         None => {
             let loaded = config::load(&args.settings.0, environment).map_err(mistaken)?;
-            match &args.key {
-                Some(key) => one(key, &loaded, args.json)?,
-                None if args.json => println!("{:#}", everything_as_json(&loaded)),
-                None => print!("{}", everything(&loaded)),
+            match (route::question(&args.what, &args.header)?, args.what.first()) {
+                (Some(question), _) => print!("{}", route::answer(&question, &loaded, args.json)?),
+                (None, Some(key)) => one(key, &loaded, args.json)?,
+                (None, None) if args.json => println!("{:#}", everything_as_json(&loaded)),
+                (None, None) => print!("{}", everything(&loaded)),
             }
         }
     }

@@ -32,7 +32,7 @@ async fn an_instance_gets_the_path_and_host_that_the_route_makes() {
         }
     }
     let requests = origin.requests();
-    let targets: Vec<_> = requests.iter().map(|request| request.target()).collect();
+    let targets: Vec<_> = requests.iter().map(crate::peer::Message::target).collect();
     assert_eq!(targets, ["/items/7?x=%20y", "/items/7?x=%20y", "/", "/", "/v2/orders/of/7?page=2", "/v2/orders/of/7?page=2"]);
     for request in &requests[..4] {
         assert_eq!((request.field("host"), request.field("x-forwarded-host")), (Some("app.internal:9000"), Some("shop.example")));
@@ -58,7 +58,8 @@ async fn a_path_that_could_lead_elsewhere_reaches_nobody_where_it_would_be_rewri
     let origin = Origin::named("a").await;
     let strip = Rewrite::default().prefix(&pattern("/api/*"), "/").unwrap();
     let edge = Edge::with(|plan| plan.routes = vec![rewriting("/api/*", strip)], &[&origin]).await;
-    for target in ["/api//evil.example/x", "/api/../admin", "/api/%2e%2e/admin", "/api/..%2fadmin", "/api/%2Fevil.example", "/api/x;/../y"] {
+    for target in ["/api//evil.example/x", "/api/../admin", "/api/%2e%2e/admin", "/api/..%2fadmin", "/api/%2Fevil.example", "/api/x;/../y"]
+    {
         for seen in asking("GET", target).over_both(&edge).await {
             seen.is_problem(404, "no-route");
         }
@@ -111,7 +112,10 @@ fn responding(written: &str, status: u16, body: &'static str) -> Route {
 #[tokio::test]
 async fn the_edge_answers_by_itself() {
     let edge = Edge::over(
-        |plan| plan.routes = vec![responding("/robots.txt", 200, "User-agent: *\n"), responding("/gone", 410, ""), responding("/quiet", 204, "")],
+        |plan| {
+            let robots = responding("/robots.txt", 200, "User-agent: *\n");
+            plan.routes = vec![robots, responding("/gone", 410, ""), responding("/quiet", 204, "")];
+        },
         vec![],
     );
     for seen in asking("GET", "/robots.txt").over_both(&edge).await {
@@ -147,7 +151,10 @@ async fn header_fields_are_taken_out_set_and_added_both_ways() {
     let edge = Edge::with(|plan| plan.routes = vec![Route::new(None, "/*", 0).unwrap().with(policies)], &[&origin]).await;
     let asked = asking("GET", "/x").field("cookie", "a=1").field("x-verified", "client").field("x-tag", "a");
     for seen in asked.over_both(&edge).await {
-        assert_eq!((seen.field("server"), seen.field("x-frame-options"), seen.all("vary").concat()), (None, Some("DENY"), "acceptorigin".to_owned()));
+        assert_eq!(
+            (seen.field("server"), seen.field("x-frame-options"), seen.all("vary").concat()),
+            (None, Some("DENY"), "acceptorigin".to_owned())
+        );
     }
     // Whoever names our field in `Connection` does not get rid of it.
     asked.field("connection", "x-verified").over_http1(&edge).await;
@@ -228,7 +235,10 @@ async fn a_route_has_its_own_time_limits() {
     .await;
     let total = edge.get("/total").await;
     assert_problem(&total, 504, "total-timeout");
-    assert_eq!((&total.json()["setting"], total.json()["detail"].as_str()), (&"route.total_timeout".into(), Some("no answer within 100ms")));
+    assert_eq!(
+        (&total.json()["setting"], total.json()["detail"].as_str()),
+        (&"route.total_timeout".into(), Some("no answer within 100ms"))
+    );
     let first = edge.get("/first").await;
     assert_problem(&first, 504, "first-byte-timeout");
     assert_eq!(first.json()["setting"], "route.first_byte_timeout");

@@ -81,7 +81,7 @@ impl Shape for HostName {
         }
         let hint = match lower.rsplit_once(':') {
             Some((host, port)) if port.bytes().all(|byte| byte.is_ascii_digit()) => format!("leave the port out: \"{host}\""),
-            _ if lower.contains('*') => "wildcards are not matched: write the whole name, or leave it out for every host".to_owned(),
+            _ if lower.contains('*') => "a wildcard has no place here: write the whole name".to_owned(),
             _ => "write a name such as \"api.example.com\"".to_owned(),
         };
         Err(raw.fault(format!("`{text}` is not a host name"), hint))

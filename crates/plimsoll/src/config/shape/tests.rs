@@ -136,7 +136,11 @@ fn addresses_say_what_was_probably_meant() {
 fn host_names_have_no_port_and_no_wildcard() {
     assert_eq!(toml(&HostName, "\"API.example.com\""), Ok("api.example.com".to_owned()));
     refuses(&HostName, "\"a.example:80\"", "leave the port out: \"a.example\"");
-    refuses(&HostName, "\"*.example\"", "wildcards are not matched");
+    refuses(&HostName, "\"*.example\"", "a wildcard has no place here");
+    assert_eq!(toml(&HostPattern, "\"*.Example.com\""), Ok("*.example.com".to_owned()));
+    refuses(&HostPattern, "\"*.a:80\"", "leave the port out");
+    refuses(&HostPattern, "\"*.[::1]\"", "nothing is below an address");
+    refuses(&HostPattern, "\"a.*\"", "is not a host name");
     refuses(&HostName, "\"a..b\"", "is not a host name");
     refuses(&HostName, "\"\"", "is not a host name");
 }
