@@ -13,14 +13,21 @@ pub struct Caching {
 }
 
 impl Caching {
-    /// Only of successful reads: an error that a CDN keeps for a day is an outage of a day. What is meant for one person stays with that person,
+    /// Only of good answers to reads: an error that a CDN keeps for a day is an outage of a day. What is meant for one person stays with that person,
     /// whatever an operator hopes for.
     pub(crate) fn apply(&self, request: &Request, head: &mut ResponseHead) {
         if self.cache_control.is_none() && self.cdn_cache_control.is_none() {
             return;
         }
         let is_read = request.method == Method::GET || request.method == Method::HEAD;
-        let is_good = matches!(head.status, StatusCode::OK | StatusCode::PARTIAL_CONTENT | StatusCode::NOT_MODIFIED);
+        let is_good = matches!(
+            head.status,
+            StatusCode::OK
+                | StatusCode::PARTIAL_CONTENT
+                | StatusCode::NOT_MODIFIED
+                | StatusCode::MOVED_PERMANENTLY
+                | StatusCode::PERMANENT_REDIRECT
+        );
         if !is_read || !is_good || is_personal(&head.headers) {
             return;
         }

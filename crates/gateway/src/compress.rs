@@ -19,8 +19,8 @@ use plimsoll_policy::conditional::Preconditions;
 use plimsoll_policy::content_coding::{Accepted, Coding};
 
 pub(crate) use body::Compressed;
-pub use encoder::Levels;
 use encoder::Encoder;
+pub use encoder::Levels;
 pub use media_types::MediaTypes;
 use places::Places;
 
@@ -49,19 +49,26 @@ impl Config {
 /// Fields about the very bytes that are replaced (RFC 9530; RFC 3230 and RFC 2616 before it), and the offer to send parts of them.
 const SPENT: [&str; 6] = ["content-length", "content-md5", "digest", "content-digest", "repr-digest", "accept-ranges"];
 
-/// Compresses an answer if all agree to it.
-pub(crate) fn apply(config: &Config, request: &Request, response: &mut Response) {
+/// How much is to be compressed, as far as that is known beforehand.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Length {
+    Known(u64),
+    Unknown,
+}
+
+/// Compresses an answer if all agree to it. `accepted`: what the client takes, if its request says something else by now.
+pub(crate) fn apply(config: &Config, accepted: Option<Accepted>, request: &Request, response: &mut Response) {
     let head = &mut response.head;
     if head.status == StatusCode::NOT_MODIFIED {
         return not_modified(request, head);
     }
     let Some(length) = compressible(config, request, head) else { return };
     vary(&mut head.headers);
-    let accepted = Accepted::read(request.headers.all(Name::AcceptEncoding));
+    let accepted = accepted.unwrap_or_else(|| Accepted::read(request.headers.all(Name::AcceptEncoding)));
     let Some(coding) = accepted.choose(&config.codings) else { return };
-    let body = match std::mem::replace(&mut response.body, ResponseBody::Empty) {
+    response.body = match std::mem::replace(&mut response.body, ResponseBody::Empty) {
         ResponseBody::Full(bytes) => {
-            let bytes = Encoder::new(coding, config.levels, Some(bytes.len() as u64)).whole(&bytes);
+            let bytes = Encoder::new(coding, config.levels, Length::Known(bytes.len() as u64)).whole(&bytes);
             head.framing = Framing::Length(bytes.len() as u64);
             ResponseBody::Full(bytes)
         }
@@ -70,34 +77,33 @@ pub(crate) fn apply(config: &Config, request: &Request, response: &mut Response)
             head.framing = Framing::None;
             ResponseBody::Empty
         }
-        source => match config.places.take(head.is_event_stream()) {
-            Some(place) => {
-                head.framing = Framing::Chunked;
-                let encoder = Encoder::new(coding, config.levels, length);
-                ResponseBody::Compressed(Box::new(Compressed::new(source, encoder, place)))
-            }
-            None => {
+        source => {
+            let Some(place) = config.places.take(head.is_event_stream()) else {
                 response.body = source;
                 return;
-            }
-        },
+            };
+            head.framing = Framing::Chunked;
+            let encoder = Encoder::new(coding, config.levels, length);
+            ResponseBody::Compressed(Box::new(Compressed::new(source, encoder, place)))
+        }
     };
-    response.body = body;
     encoded(&mut head.headers, coding);
 }
 
-/// Whether some client could get this answer compressed; if so, how long it is where that is known.
-fn compressible(config: &Config, request: &Request, head: &ResponseHead) -> Option<Option<u64>> {
+/// How long an answer is that some client could get compressed; `None`: nobody could.
+fn compressible(config: &Config, request: &Request, head: &ResponseHead) -> Option<Length> {
     let kind = head.headers.first(Name::ContentType)?;
     let length = match head.framing {
-        Framing::Length(length) => Some(length),
-        Framing::Chunked | Framing::UntilClose => None,
-        Framing::None if request.method == Method::HEAD => head.headers.first(Name::ContentLength).and_then(number),
+        Framing::Length(length) => Length::Known(length),
+        Framing::Chunked | Framing::UntilClose => Length::Unknown,
+        Framing::None if request.method == Method::HEAD => {
+            head.headers.first(Name::ContentLength).and_then(number).map_or(Length::Unknown, Length::Known)
+        }
         Framing::None => return None,
     };
     let is_whole = (head.status.is_success() || head.status.is_client_error() || head.status.is_server_error())
         && !matches!(head.status, StatusCode::NO_CONTENT | StatusCode::RESET_CONTENT | StatusCode::PARTIAL_CONTENT);
-    let is_worth_it = length.is_none_or(|length| length >= config.length_min.max(1));
+    let is_worth_it = !matches!(length, Length::Known(length) if length < config.length_min.max(1));
     let agreed = is_whole
         && is_worth_it
         && head.headers.first(Name::ContentEncoding).is_none()

@@ -89,7 +89,7 @@ impl Files {
     pub(crate) async fn answer(&self, request: &Request, coded: Option<&compress::Config>) -> Result<Response, Refusal> {
         if request.method != Method::GET && request.method != Method::HEAD {
             let refusal = Refusal::new(Reason::MethodNotAllowed, "files can be read, and nothing else");
-            return Err(by_setting(refusal).with_allow("GET, HEAD".to_owned()));
+            return Err(by_setting(refusal).with_allow("GET, HEAD"));
         }
         let Some(wanted) = path::below(request.routed_path(), self.depth) else { return Err(not_found()) };
         match self.look_up(wanted, request, coded).await? {
@@ -168,7 +168,8 @@ impl Files {
             Immutable::Hashed => hashed::is_hashed(&served.path),
             Immutable::None => false,
         };
-        let cache_control = if is_immutable { FOR_EVER } else { self.config.cache_control.as_ref().map_or(ASK_FIRST, HeaderValue::as_bytes) };
+        let cache_control =
+            if is_immutable { FOR_EVER } else { self.config.cache_control.as_ref().map_or(ASK_FIRST, HeaderValue::as_bytes) };
         headers.push(b"cache-control", cache_control);
         if let Some(value) = &self.config.cdn_cache_control {
             headers.push(b"cdn-cache-control", value.as_bytes());

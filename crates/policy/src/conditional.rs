@@ -22,7 +22,7 @@ use std::time::SystemTime;
 
 use http::Method;
 
-use tag::{Tag, tags};
+use tag::{Comparison, Tag, tags};
 
 /// What tells the representation that there is from others before and after it.
 #[derive(Clone, Copy, Debug, Default)]
@@ -81,22 +81,26 @@ impl<'a> Preconditions<'a> {
         let is_safe_read = *method == Method::GET || *method == Method::HEAD;
         let is_still_there = if self.matches.is_empty() {
             let since = self.unmodified_since.and_then(date);
-            !since.zip(now.last_modified).is_some_and(|(since, modified)| modified > since)
+            since.zip(now.last_modified).is_none_or(|(since, modified)| modified <= since)
         } else {
-            any_tag(&self.matches, now, |known, now| known.equals_strongly(now))
+            any_tag(&self.matches, now, Comparison::Strong)
         };
         if !is_still_there {
             return Judgement::Failed;
         }
         if !self.none_matches.is_empty() {
-            return match any_tag(&self.none_matches, now, |known, now| known.equals_weakly(now)) {
+            return match any_tag(&self.none_matches, now, Comparison::Weak) {
                 true if is_safe_read => Judgement::NotModified,
                 true => Judgement::Failed,
                 false => Judgement::GoOn,
             };
         }
         let since = self.modified_since.and_then(date).filter(|_| is_safe_read);
-        if since.zip(now.last_modified).is_some_and(|(since, modified)| modified <= since) { Judgement::NotModified } else { Judgement::GoOn }
+        if since.zip(now.last_modified).is_some_and(|(since, modified)| modified <= since) {
+            Judgement::NotModified
+        } else {
+            Judgement::GoOn
+        }
     }
 
     /// Whether a range may be granted: only if what the client has of the representation is of this very one (section 13.1.5).
@@ -106,23 +110,23 @@ impl<'a> Preconditions<'a> {
             return now.last_modified == Some(date);
         }
         let known = Tag::whole(condition);
-        known.zip(now.etag.and_then(Tag::whole)).is_some_and(|(known, now)| known.equals_strongly(&now))
+        known.zip(now.etag.and_then(Tag::whole)).is_some_and(|(known, now)| known.equals(&now, Comparison::Strong))
     }
 
     /// Whether the client has named the weak form of this tag as what it has.
     pub fn knows_weakened(&self, etag: &[u8]) -> bool {
         let Some(strong) = Tag::whole(etag).filter(|tag| !tag.is_weak) else { return false };
-        self.none_matches.iter().flat_map(|value| tags(value)).any(|known| known.is_weak && known.equals_weakly(&strong))
+        self.none_matches.iter().flat_map(|value| tags(value)).any(|known| known.is_weak && known.equals(&strong, Comparison::Weak))
     }
 }
 
 /// Whether a list of tags, or `*`, holds the present one.
-fn any_tag(values: &[&[u8]], now: &Validators<'_>, equals: impl Fn(&Tag<'_>, &Tag<'_>) -> bool) -> bool {
+fn any_tag(values: &[&[u8]], now: &Validators<'_>, how: Comparison) -> bool {
     if values.iter().any(|value| value.trim_ascii() == b"*") {
         return true;
     }
     let Some(now) = now.etag.and_then(Tag::whole) else { return false };
-    values.iter().flat_map(|value| tags(value)).any(|known| equals(&known, &now))
+    values.iter().flat_map(|value| tags(value)).any(|known| known.equals(&now, how))
 }
 
 fn date(value: &[u8]) -> Option<SystemTime> {

@@ -8,6 +8,8 @@ use plimsoll_policy::content_coding::Coding;
 use zstd_safe::zstd_sys::ZSTD_EndDirective as Zstd;
 use zstd_safe::{CCtx, CParameter, InBuffer, OutBuffer};
 
+use super::Length;
+
 /// How hard each encoder tries. Higher is smaller and slower.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Levels {
@@ -44,8 +46,12 @@ enum Then {
 pub(super) struct Failed;
 
 impl Encoder {
-    /// `length`: of the input, where that is known; an encoder for little takes little memory.
-    pub(super) fn new(coding: Coding, levels: Levels, length: Option<u64>) -> Self {
+    /// An encoder for little takes little memory.
+    pub(super) fn new(coding: Coding, levels: Levels, length: Length) -> Self {
+        let length = match length {
+            Length::Known(length) => Some(length),
+            Length::Unknown => None,
+        };
         match coding {
             Coding::Zstd => {
                 let mut context = CCtx::create();

@@ -37,7 +37,10 @@ impl Pattern {
         let pattern = match text.split_once('/') {
             Some((top, "*")) if is_token(top) => Some(Self::Top(format!("{top}/").into())),
             Some((top, sub)) if is_token(top) && is_token(sub) => Some(Self::Exact(text.into())),
-            None => text.strip_prefix('*').filter(|suffix| suffix.strip_prefix('+').is_some_and(is_token)).map(|suffix| Self::Suffix(suffix.into())),
+            None => text
+                .strip_prefix('*')
+                .filter(|suffix| suffix.strip_prefix('+').is_some_and(is_token))
+                .map(|suffix| Self::Suffix(suffix.into())),
             _ => None,
         };
         pattern.ok_or_else(|| NotAMediaType(text.to_owned()))
@@ -47,7 +50,9 @@ impl Pattern {
         match self {
             Self::Exact(whole) => essence.eq_ignore_ascii_case(whole.as_bytes()),
             Self::Top(start) => essence.get(..start.len()).is_some_and(|each| each.eq_ignore_ascii_case(start.as_bytes())),
-            Self::Suffix(end) => essence.len().checked_sub(end.len()).is_some_and(|from| essence[from..].eq_ignore_ascii_case(end.as_bytes())),
+            Self::Suffix(end) => {
+                essence.len().checked_sub(end.len()).is_some_and(|from| essence[from..].eq_ignore_ascii_case(end.as_bytes()))
+            }
         }
     }
 }
@@ -76,7 +81,9 @@ mod tests {
         ] {
             assert!(types.contain(kind.as_bytes()), "{kind}");
         }
-        for kind in ["", "text", "application/jsonx", "application/json+x", "image/png", "application/octet-stream", "json", "+jso", "x/text/html"] {
+        for kind in
+            ["", "text", "application/jsonx", "application/json+x", "image/png", "application/octet-stream", "json", "+jso", "x/text/html"]
+        {
             assert!(!types.contain(kind.as_bytes()), "{kind}");
         }
         assert!(!MediaTypes::default().contain(b"text/html"));

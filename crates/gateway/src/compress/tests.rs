@@ -93,7 +93,7 @@ fn what_gets_smaller_is_compressed_and_what_must_not_be_touched_is_not() {
     ];
     for (status, asked, said, expected) in cases {
         let mut response = answer(status, said, body.as_bytes());
-        apply(&config(), &request(Method::GET, asked), &mut response);
+        apply(&config(), None, &request(Method::GET, asked), &mut response);
         let coded = response.head.headers.first(Name::ContentEncoding) == Some(b"gzip");
         assert_eq!(coded, expected, "{status} {asked} {said}");
         if expected {
@@ -109,7 +109,7 @@ fn what_gets_smaller_is_compressed_and_what_must_not_be_touched_is_not() {
 fn what_is_short_is_sent_as_it_is() {
     for (length, expected) in [(0, false), (99, false), (100, true)] {
         let mut response = answer(200, "content-type: text/plain", &vec![b'x'; length]);
-        apply(&config(), &request(Method::GET, "accept-encoding: br"), &mut response);
+        apply(&config(), None, &request(Method::GET, "accept-encoding: br"), &mut response);
         assert_eq!(response.head.headers.first(Name::ContentEncoding).is_some(), expected, "{length} bytes");
         assert_eq!(fields(&response).iter().any(|field| field.starts_with("vary")), expected, "{length} bytes");
     }
@@ -120,13 +120,13 @@ fn the_head_says_what_is_true_of_the_coded_bytes() {
     let said = "content-type: text/plain\nContent-Length: 500\nETag: \"v1\"\nAccept-Ranges: bytes\nContent-MD5: x\nDigest: sha-256=x\n\
                 Repr-Digest: sha-256=:x:\nContent-Digest: sha-256=:x:\nX-Other: stays\nVary: Origin";
     let mut response = answer(200, said, &[b'x'; 500]);
-    apply(&config(), &request(Method::GET, "accept-encoding: zstd"), &mut response);
+    apply(&config(), None, &request(Method::GET, "accept-encoding: zstd"), &mut response);
     assert_eq!(
         fields(&response),
         ["content-type: text/plain", "X-Other: stays", "vary: Origin, accept-encoding", "etag: W/\"v1\"", "content-encoding: zstd"]
     );
     let mut weak = answer(200, "content-type: text/plain\netag: W/\"v1\"", &[b'x'; 500]);
-    apply(&config(), &request(Method::GET, "accept-encoding: zstd"), &mut weak);
+    apply(&config(), None, &request(Method::GET, "accept-encoding: zstd"), &mut weak);
     assert!(fields(&weak).contains(&"etag: W/\"v1\"".to_owned()));
 }
 
@@ -143,7 +143,7 @@ fn caches_are_told_also_where_the_client_took_no_coding() {
     ];
     for (said, expected) in cases {
         let mut response = answer(200, said, &[b'x'; 500]);
-        apply(&config(), &request(Method::GET, "accept: */*"), &mut response);
+        apply(&config(), None, &request(Method::GET, "accept: */*"), &mut response);
         let vary: Vec<_> = fields(&response).into_iter().filter(|field| field.starts_with("vary")).collect();
         assert_eq!(vary.iter().map(String::as_str).collect::<Vec<_>>(), expected.into_iter().collect::<Vec<_>>(), "{said}");
     }
@@ -155,9 +155,9 @@ fn the_answer_to_head_has_the_fields_of_the_answer_to_get() {
     let said = "content-type: text/plain\netag: \"v1\"\ncontent-length: 500";
     let mut head = answer(200, said, b"");
     (head.head.framing, head.body) = (Framing::None, ResponseBody::Empty);
-    apply(&config(), &request(Method::HEAD, asked), &mut head);
+    apply(&config(), None, &request(Method::HEAD, asked), &mut head);
     let mut get = answer(200, said, &[b'x'; 500]);
-    apply(&config(), &request(Method::GET, asked), &mut get);
+    apply(&config(), None, &request(Method::GET, asked), &mut get);
     assert_eq!(fields(&head), fields(&get));
     assert_eq!(head.head.framing, Framing::None, "how long it would be is not known");
 }
@@ -167,7 +167,7 @@ fn a_client_that_has_the_weakened_tag_hears_it_again() {
     for (known, expected) in [("W/\"v1\"", "etag: W/\"v1\""), ("\"v1\"", "etag: \"v1\""), ("W/\"v0\"", "etag: \"v1\"")] {
         let mut response = answer(304, "etag: \"v1\"", b"");
         response.head.framing = Framing::None;
-        apply(&config(), &request(Method::GET, &format!("accept-encoding: gzip\nif-none-match: {known}")), &mut response);
+        apply(&config(), None, &request(Method::GET, &format!("accept-encoding: gzip\nif-none-match: {known}")), &mut response);
         assert!(fields(&response).contains(&expected.to_owned()), "{known}: {:?}", fields(&response));
     }
 }
@@ -186,7 +186,7 @@ proptest! {
         let pieces: Vec<_> = pieces.into_iter().map(|(piece, flush)| (if is_long { piece.repeat(20) } else { piece }, flush)).collect();
         let length = pieces.iter().map(|(piece, _)| piece.len() as u64).sum();
         let levels = Levels { zstd: level, brotli: level, gzip: level };
-        let mut encoder = Encoder::new(coding, levels, length_is_known.then_some(length));
+        let mut encoder = Encoder::new(coding, levels, if length_is_known { Length::Known(length) } else { Length::Unknown });
         let (mut plain, mut coded) = (Vec::new(), Vec::new());
         for (piece, flush) in &pieces {
             encoder.write(piece, &mut coded).unwrap();
@@ -205,7 +205,7 @@ proptest! {
         coding in prop::sample::select(vec![Zstd, Brotli, Gzip]),
         body in prop::collection::vec(any::<u8>(), 1..20_000),
     ) {
-        let coded = Encoder::new(coding, LEVELS, Some(body.len() as u64)).whole(&body);
+        let coded = Encoder::new(coding, LEVELS, Length::Known(body.len() as u64)).whole(&body);
         prop_assert!(decoded(coding, &coded) == body);
         prop_assert!(coded.len() < body.len() + 64, "what does not get smaller does not get much larger");
     }

@@ -8,8 +8,8 @@ use std::path::Path;
 
 /// What build tools put hashes on. Pages and documents are linked to by people, under names that stay.
 const ENDINGS: [&str; 26] = [
-    "js", "mjs", "cjs", "css", "map", "wasm", "json", "svg", "png", "jpg", "jpeg", "gif", "webp", "avif", "ico", "bmp", "woff", "woff2", "ttf", "otf",
-    "eot", "mp4", "webm", "ogg", "mp3", "wav",
+    "js", "mjs", "cjs", "css", "map", "wasm", "json", "svg", "png", "jpg", "jpeg", "gif", "webp", "avif", "ico", "bmp", "woff", "woff2",
+    "ttf", "otf", "eot", "mp4", "webm", "ogg", "mp3", "wav",
 ];
 
 /// Vite, Rollup, esbuild and Angular cut their hashes to this.

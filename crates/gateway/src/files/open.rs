@@ -30,7 +30,9 @@ pub(super) fn beneath(directory: &OwnedFd, path: &Path) -> io::Result<Option<Fil
         return match openat2(directory, path, flags, Mode::empty(), ResolveFlags::BENEATH | ResolveFlags::NO_MAGICLINKS) {
             Ok(file) => Ok(Some(file.into())),
             Err(Errno::AGAIN | Errno::INTR) => continue,
-            Err(Errno::NOENT | Errno::NOTDIR | Errno::LOOP | Errno::XDEV | Errno::NAMETOOLONG | Errno::NXIO | Errno::ACCESS | Errno::PERM) => Ok(None),
+            Err(
+                Errno::NOENT | Errno::NOTDIR | Errno::LOOP | Errno::XDEV | Errno::NAMETOOLONG | Errno::NXIO | Errno::ACCESS | Errno::PERM,
+            ) => Ok(None),
             Err(error) => Err(error.into()),
         };
     }

@@ -107,8 +107,35 @@ mod tests {
     #[test]
     fn what_could_lead_elsewhere_leads_nowhere() {
         for path in [
-            "/..", "/../x", "/a/../b", "/a/..", "/.", "/a/./b", "//", "//a", "/a//b", "/a//", "/%2e%2e/x", "/%2E./x", "/a%2fb", "/a%2F..%2Fb", "/a\\b", "/a%5Cb",
-            "/..%5c", "/a%00", "/%", "/%2", "/%zz", "/%+1", "/.git/config", "/.env", "/a/.htpasswd", "/%2egit/x", "/.well-known/.git", "*", "",
+            "/..",
+            "/../x",
+            "/a/../b",
+            "/a/..",
+            "/.",
+            "/a/./b",
+            "//",
+            "//a",
+            "/a//b",
+            "/a//",
+            "/%2e%2e/x",
+            "/%2E./x",
+            "/a%2fb",
+            "/a%2F..%2Fb",
+            "/a\\b",
+            "/a%5Cb",
+            "/..%5c",
+            "/a%00",
+            "/%",
+            "/%2",
+            "/%zz",
+            "/%+1",
+            "/.git/config",
+            "/.env",
+            "/a/.htpasswd",
+            "/%2egit/x",
+            "/.well-known/.git",
+            "*",
+            "",
         ] {
             assert_eq!(file(path, 0), None, "{path}");
         }

@@ -15,7 +15,7 @@ use plimsoll_policy::content_coding::Coding;
 /// The coarsest grain of any file system in use is two seconds.
 const GRAIN: Duration = Duration::from_secs(2);
 /// Builds that are meant to be reproducible set all times to some point before this: 0, 1, or the first that ZIP knows. It says nothing.
-const FIRST_HONEST_TIME: Duration = Duration::from_secs(11 * 365 * 24 * 60 * 60);
+const FIRST_HONEST_TIME: Duration = Duration::from_hours(11 * 365 * 24);
 
 /// What is known of a file's state.
 #[derive(Clone, Copy, Debug)]

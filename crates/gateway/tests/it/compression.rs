@@ -3,7 +3,9 @@
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering::Relaxed};
 
+use plimsoll_gateway::action::Edits;
 use plimsoll_gateway::compress::{Config, Levels, MediaTypes};
+use plimsoll_gateway::route::{Policies, Route};
 use plimsoll_policy::content_coding::Coding;
 use tokio::io::AsyncWriteExt;
 use tokio::sync::Notify;
@@ -82,7 +84,9 @@ async fn the_answer_to_head_has_the_same_fields_and_no_body() {
         async move {
             while let Some(request) = visit.request().await {
                 let body = if request.first_line.starts_with("HEAD") { "" } else { &plain };
-                visit.send(format!("HTTP/1.1 200 OK\r\ncontent-type: text/plain\r\netag: \"v\"\r\ncontent-length: 50000\r\n\r\n{body}")).await;
+                visit
+                    .send(format!("HTTP/1.1 200 OK\r\ncontent-type: text/plain\r\netag: \"v\"\r\ncontent-length: 50000\r\n\r\n{body}"))
+                    .await;
             }
         }
     })
@@ -122,7 +126,8 @@ async fn an_event_arrives_when_it_is_sent() {
         assert_eq!(client.head().await.unwrap().field("content-encoding"), Some(coding.token()));
         let (mut coded, mut expected) = (Vec::new(), String::new());
         for number in 0..4 {
-            expected += &format!("data: {number}\n\n");
+            let event = format!("data: {number}\n\n");
+            expected.push_str(&event);
             in_time("the event", async {
                 while decoded(coding, &coded) != expected.as_bytes() {
                     coded.extend(client.next_chunk().await.unwrap());
@@ -132,6 +137,34 @@ async fn an_event_arrives_when_it_is_sent() {
             received.notify_one();
         }
     }
+}
+
+#[tokio::test]
+async fn an_instance_that_is_not_to_compress_by_itself_leaves_it_to_the_edge() {
+    let plain = text(5_000);
+    let origin = Origin::answering(format!("HTTP/1.1 200 OK\r\ncontent-type: text/plain\r\ncontent-length: 5000\r\n\r\n{plain}")).await;
+    let edits = Edits::new(vec![http::header::ACCEPT_ENCODING], Vec::new(), Vec::new()).unwrap();
+    let policies = Policies { request_headers: Some(Arc::new(edits)), ..Policies::default() };
+    let change = |plan: &mut Plan| {
+        compressing(plan);
+        plan.routes = vec![Route::new(None, "/*", 0).unwrap().with(policies)];
+    };
+    let edge = Edge::with(change, &[&origin]).await;
+    assert_coded(&edge.ask(asking("GET", Coding::Zstd)).await, Coding::Zstd, &plain);
+    assert_eq!(origin.only_request().field("accept-encoding"), None);
+}
+
+#[tokio::test]
+async fn a_route_may_do_without() {
+    let plain = text(5_000);
+    let origin = Origin::answering(format!("HTTP/1.1 200 OK\r\ncontent-type: text/plain\r\ncontent-length: 5000\r\n\r\n{plain}")).await;
+    let change = |plan: &mut Plan| {
+        compressing(plan);
+        plan.routes = vec![Route::new(None, "/*", 0).unwrap().with(Policies { compresses: false, ..Policies::default() })];
+    };
+    let edge = Edge::with(change, &[&origin]).await;
+    let answer = edge.ask(asking("GET", Coding::Zstd)).await;
+    assert_eq!((answer.field("content-encoding"), answer.field("vary"), answer.text()), (None, None, &*plain));
 }
 
 #[tokio::test]

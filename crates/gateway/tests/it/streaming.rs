@@ -14,7 +14,7 @@ use crate::peer::{Broken, PIECE, Peer, in_time, ms, until};
 const IN_BETWEEN_BYTES_MAX: u64 = 24 * 1024 * 1024;
 
 /// Waits until the counter has stood still for a while; tells where.
-async fn standstill(counter: &AtomicU64) -> u64 {
+pub(crate) async fn standstill(counter: &AtomicU64) -> u64 {
     in_time("the writer to be held back", async {
         loop {
             let before = counter.load(Relaxed);

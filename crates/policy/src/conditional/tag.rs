@@ -1,5 +1,14 @@
 //! Entity tags (RFC 9110, section 8.8.3). What stands between the quotes may hold commas, so lists of them are not simply split.
 
+/// What two tags must have in common (section 8.8.3.2).
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Comparison {
+    /// The same bytes, for certain.
+    Strong,
+    /// As good as the same.
+    Weak,
+}
+
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) struct Tag<'a> {
     pub(super) is_weak: bool,
@@ -26,14 +35,9 @@ impl<'a> Tag<'a> {
         opaque.iter().all(|byte| is_opaque(*byte)).then_some((Self { is_weak, opaque }, &inner[end + 1..]))
     }
 
-    /// The same bytes, for certain.
-    pub(super) fn equals_strongly(&self, other: &Tag<'_>) -> bool {
-        !self.is_weak && !other.is_weak && self.opaque == other.opaque
-    }
-
-    /// As good as the same.
-    pub(super) fn equals_weakly(&self, other: &Tag<'_>) -> bool {
-        self.opaque == other.opaque
+    pub(super) fn equals(&self, other: &Tag<'_>, how: Comparison) -> bool {
+        let may_equal = how == Comparison::Weak || !(self.is_weak || other.is_weak);
+        may_equal && self.opaque == other.opaque
     }
 }
 
