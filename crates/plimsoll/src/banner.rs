@@ -2,12 +2,19 @@
 
 use std::fmt;
 use std::net::SocketAddr;
+use std::path::PathBuf;
 use std::time::Duration;
 
+use plimsoll_gateway::Gateway;
+use plimsoll_gateway::config::Speaks;
+
 use crate::config::{Limit, Named, Settings};
+use crate::edge::tls::authority_in;
 
 pub struct Banner<'a> {
     pub gateway: SocketAddr,
+    /// Where TLS is spoken, if it is.
+    pub encrypted: Option<Encrypted>,
     pub operator: SocketAddr,
     /// Names of the instances, or of the upstreams.
     pub instances: Vec<String>,
@@ -19,10 +26,52 @@ pub struct Banner<'a> {
     pub settings: &'a Settings,
 }
 
+/// The way in for those who come by https.
+pub struct Encrypted {
+    address: SocketAddr,
+    /// A host that a certificate is for.
+    name: Option<String>,
+    /// What vouches for a development certificate.
+    authority: Option<PathBuf>,
+}
+
+impl Encrypted {
+    pub fn of(gateway: &Gateway, settings: &Settings) -> Option<Self> {
+        let address = gateway.address_of(Speaks::Https)?;
+        let certificates = gateway.certificates();
+        let name = certificates.iter().flat_map(|certificate| &certificate.names).find(|name| !name.starts_with('*')).cloned();
+        let authority = (!settings.gateway.tls.development.is_empty()).then(|| authority_in(&settings.data_dir));
+        Some(Self { address, name, authority })
+    }
+
+    /// What curl needs to be told to believe it, and the start of a URL.
+    fn for_curl(&self) -> Option<String> {
+        let port = self.address.port();
+        match (&self.authority, &self.name) {
+            (Some(authority), _) => Some(format!("--cacert {} https://localhost:{port}", authority.display())),
+            (None, Some(name)) => Some(format!("--connect-to ::localhost: https://{name}:{port}")),
+            (None, None) => None,
+        }
+    }
+}
+
 /// How a person on this machine reaches a listener.
 pub fn url(address: SocketAddr) -> String {
+    at("http", address)
+}
+
+/// Where clients are sent.
+pub fn public_url(plain: SocketAddr, encrypted: Option<&Encrypted>) -> String {
+    encrypted.map_or_else(|| url(plain), |encrypted| at("https", encrypted.address))
+}
+
+fn at(scheme: &str, address: SocketAddr) -> String {
     let ip = address.ip();
-    if ip.is_unspecified() || ip.is_loopback() { format!("http://localhost:{}", address.port()) } else { format!("http://{address}") }
+    if ip.is_unspecified() || ip.is_loopback() {
+        format!("{scheme}://localhost:{}", address.port())
+    } else {
+        format!("{scheme}://{address}")
+    }
 }
 
 impl fmt::Display for Banner<'_> {
@@ -30,6 +79,12 @@ impl fmt::Display for Banner<'_> {
         let gateway = &self.settings.gateway;
         writeln!(formatter, "\nplimsoll {} is up\n", env!("CARGO_PKG_VERSION"))?;
         writeln!(formatter, "  gateway    {}", url(self.gateway))?;
+        if let Some(encrypted) = &self.encrypted {
+            writeln!(formatter, "  https      {}", at("https", encrypted.address))?;
+            if let Some(authority) = &encrypted.authority {
+                writeln!(formatter, "  authority  {}", authority.display())?;
+            }
+        }
         writeln!(formatter, "  dashboard  {}", url(self.operator))?;
         writeln!(formatter, "  instances  {}   ready in {:.2} s", self.instances.join(" "), self.ready_after.as_secs_f64())?;
         if let Some(state) = &self.state {
@@ -49,8 +104,10 @@ impl fmt::Display for Banner<'_> {
             "\n  on   {admission}balancing ({}), health probes, ejection{failover}\n       circuit breaker, time and size limits, graceful drain",
             gateway.balance.as_str()
         )?;
-        writeln!(formatter, "  off  tls, cache, rate limits: not built yet")?;
+        let tls = if self.encrypted.is_some() { "" } else { "tls (--tls localhost makes a certificate), " };
+        writeln!(formatter, "  off  {tls}cache, rate limits (not built yet)")?;
         writeln!(formatter, "       every value and where it comes from: plimsoll explain")?;
-        write!(formatter, "\ntry    curl -i localhost:{}{}\n", self.gateway.port(), self.path)
+        let target = self.encrypted.as_ref().and_then(Encrypted::for_curl).unwrap_or_else(|| format!("localhost:{}", self.gateway.port()));
+        write!(formatter, "\ntry    curl -i {target}{}\n", self.path)
     }
 }

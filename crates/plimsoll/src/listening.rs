@@ -12,6 +12,7 @@ pub struct Asked {
 }
 
 pub const GATEWAY: Asked = Asked { flag: "--port", bind: "gateway.bind" };
+pub const TLS: Asked = Asked { flag: "--tls-port", bind: "gateway.bind" };
 pub const OPERATOR: Asked = Asked { flag: "--admin-port", bind: "admin.bind" };
 
 /// Ports below this one need a permission, unless the system was told otherwise.

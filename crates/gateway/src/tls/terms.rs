@@ -29,6 +29,13 @@ pub struct ClientCertificates {
     pub optional: bool,
 }
 
+impl ClientCertificates {
+    /// Whether the file holds authorities that can vouch for clients.
+    pub fn check(self) -> Result<(), Error> {
+        Terms::read(Version::Tls12, Some(self))?.build(Arc::default()).map(drop)
+    }
+}
+
 /// Why TLS cannot be spoken on these terms.
 #[derive(Debug, thiserror::Error)]
 pub enum Error {

@@ -25,7 +25,7 @@ impl Validity {
     }
 
     /// The validity of a certificate in DER; `None` if it is none.
-    pub(super) fn of(certificate: &[u8]) -> Option<Self> {
+    pub fn of(certificate: &[u8]) -> Option<Self> {
         let mut certificate = Reader(Reader(certificate).expect(SEQUENCE)?);
         let mut signed = Reader(certificate.expect(SEQUENCE)?);
         if signed.0.first() == Some(&VERSION) {

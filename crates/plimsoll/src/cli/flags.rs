@@ -7,7 +7,8 @@ use clap::{Arg, ArgMatches, Command, Error, FromArgMatches, value_parser};
 use crate::config::{FILE_VARIABLE, Field, Flags, Settings, fields};
 
 /// The flags in the order of the help, and what stands for their values.
-const SHARED: [(&str, &str); 4] = [("port", "PORT"), ("admin-port", "PORT"), ("instances", "N"), ("data-dir", "DIR")];
+const SHARED: [(&str, &str); 6] =
+    [("port", "PORT"), ("tls", "NAMES"), ("tls-port", "PORT"), ("admin-port", "PORT"), ("instances", "N"), ("data-dir", "DIR")];
 
 /// What the shared flags say. Values are text here; the setting's own parser reads them.
 #[derive(Clone, Debug, Default)]

@@ -6,6 +6,7 @@ use serde_json::json;
 use crate::cli::CheckArgs;
 use crate::config::{self, Environment, Loaded, Mistake, Mistakes};
 use crate::discovery;
+use crate::edge::tls;
 use crate::report::Failure;
 use crate::verbs::{counted, shown};
 
@@ -14,7 +15,12 @@ pub fn run(args: &CheckArgs, environment: &Environment) -> Result<(), Failure> {
     if let Ok(loaded) = &mut outcome {
         let found = names(loaded)?;
         loaded.warnings.extend(found);
+        loaded.warnings.extend(tls::examine(loaded));
     }
+    let outcome = outcome.and_then(|loaded| match loaded.warnings.iter().any(Mistake::is_error) {
+        true => Err(Mistakes(loaded.warnings)),
+        false => Ok(loaded),
+    });
     let found = match &outcome {
         Ok(loaded) => &loaded.warnings,
         Err(Mistakes(mistakes)) => mistakes,

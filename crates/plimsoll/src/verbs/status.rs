@@ -1,57 +1,27 @@
 //! `plimsoll status`: how the running fleet is doing, asked over its control socket.
 
-use std::io::{self, Read, Write};
-use std::os::unix::net::UnixStream;
-use std::time::Duration;
+use std::path::Path;
+use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
-use anyhow::{Context, anyhow};
+use anyhow::Context;
+use plimsoll_gateway::tls::EXPIRES_SOON;
 use plimsoll_telemetry::Status;
+use plimsoll_telemetry::snapshot::CertificateSnapshot;
 use plimsoll_telemetry::status::LoadLineStatus;
 
-use crate::cli::StatusArgs;
-use crate::config::Settings;
-use crate::data_dir;
+use crate::edge::tls::days;
 use crate::report::Failure;
+use crate::verbs::ask;
 
-const PATIENCE: Duration = Duration::from_secs(5);
-/// A thousand instances fit.
-const ANSWER_BYTES_MAX: u64 = 4 * 1024 * 1024;
-
-pub fn run(args: &StatusArgs, settings: &Settings) -> Result<(), Failure> {
-    let body = ask(settings)?;
-    if args.json {
+pub fn run(data_dir: &Path, json: bool) -> Result<(), Failure> {
+    let body = ask::ask(data_dir, "GET /api/status", ask::PATIENCE)?;
+    if json {
         println!("{body}");
         return Ok(());
     }
     let status = serde_json::from_str(&body).context("the fleet's answer cannot be read; is it another version of plimsoll?")?;
     print!("{}", table(&status));
     Ok(())
-}
-
-fn ask(settings: &Settings) -> Result<String, Failure> {
-    let path = data_dir::socket_in(&settings.data_dir);
-    let stream = UnixStream::connect(&path).map_err(|error| {
-        let nobody = matches!(error.kind(), io::ErrorKind::NotFound | io::ErrorKind::ConnectionRefused);
-        let error = anyhow!(error).context(format!("cannot reach the fleet at `{}`", path.display()));
-        let hint = if nobody {
-            "no fleet runs with this data directory; start one with `plimsoll up`, or name its directory with --data-dir"
-        } else {
-            "run it as the user who started the fleet"
-        };
-        Failure::failed(error).hint(hint)
-    })?;
-    Ok(answer(stream).with_context(|| format!("the fleet at `{}` does not answer", path.display()))?)
-}
-
-/// One request, one answer, close: HTTP/1.0 needs no more.
-fn answer(mut stream: UnixStream) -> anyhow::Result<String> {
-    stream.set_read_timeout(Some(PATIENCE))?;
-    stream.set_write_timeout(Some(PATIENCE))?;
-    stream.write_all(b"GET /api/status HTTP/1.0\r\nHost: localhost\r\n\r\n")?;
-    let mut answer = String::new();
-    stream.take(ANSWER_BYTES_MAX).read_to_string(&mut answer)?;
-    let (head, body) = answer.split_once("\r\n\r\n").context("the answer is not HTTP")?;
-    if head.split(' ').nth(1) == Some("200") { Ok(body.to_owned()) } else { Err(anyhow!("{}", head.lines().next().unwrap_or_default())) }
 }
 
 fn table(status: &Status) -> String {
@@ -78,8 +48,23 @@ fn table(status: &Status) -> String {
         edge.shed_per_second,
         edge.retries.total
     );
+    if !status.reload.last_ok {
+        let since = age(status.reload.last_unix_ms.saturating_sub(status.reload.last_success_unix_ms));
+        let _ = writeln!(text, "the last reload failed: the settings in force were read {since} before it; `plimsoll reload` says why");
+    }
     for line in &status.load_lines {
         let _ = writeln!(text, "{}", load_line(line));
+    }
+    for trouble in &status.tls.troubles {
+        let again = UNIX_EPOCH + Duration::from_secs(trouble.again_at_unix);
+        let again_in =
+            again.duration_since(SystemTime::now()).map_or("now".to_owned(), |left| format!("in {}", age(left.as_millis() as u64)));
+        let _ = writeln!(text, "no certificate can be had for {}: {}; the next order is due {again_in}", trouble.name, trouble.problem);
+    }
+    for certificate in &status.tls.certificates {
+        if let Some(concern) = concern(certificate, SystemTime::now()) {
+            let _ = writeln!(text, "{concern}");
+        }
     }
     text.push('\n');
     let widest = status.instances.iter().map(|instance| instance.id.len()).max().unwrap_or(0).max(8);
@@ -106,6 +91,18 @@ fn table(status: &Status) -> String {
     }
     let _ = writeln!(text, "\nrates, percentiles and shares: the last {}; restarts and retries: since the start", age(status.window_ms));
     text
+}
+
+/// What is to be said of a certificate that ends soon.
+fn concern(certificate: &CertificateSnapshot, now: SystemTime) -> Option<String> {
+    let end = UNIX_EPOCH + Duration::from_secs(certificate.not_after_unix);
+    let said = match end.duration_since(now) {
+        Ok(left) if left >= EXPIRES_SOON => return None,
+        // A development certificate renews itself long before.
+        Ok(left) => format!("expires in {}: renew it", days(left)),
+        Err(_) => "has expired: clients refuse it".to_owned(),
+    };
+    Some(format!("certificate {} ({}) {said}", certificate.source, certificate.names.join(" ")))
 }
 
 fn load_line(line: &LoadLineStatus) -> String {

@@ -14,21 +14,14 @@ pub struct Listener {
 }
 
 impl Listener {
-    /// The gateway's own and the operator's.
-    pub fn all(settings: &Settings) -> [Self; 2] {
+    /// The gateway's own, and the operator's.
+    pub fn all(settings: &Settings) -> impl Iterator<Item = Self> {
         let (gateway, admin) = (&settings.gateway, &settings.admin);
-        [
-            Self {
-                address: SocketAddr::new(gateway.bind, gateway.port),
-                name: "this gateway's own listener",
-                paths: ["gateway.port", "gateway.bind"],
-            },
-            Self {
-                address: SocketAddr::new(admin.bind, admin.port),
-                name: "this gateway's own dashboard",
-                paths: ["admin.port", "admin.bind"],
-            },
-        ]
+        let listener = |ip, port, name, paths| Self { address: SocketAddr::new(ip, port), name, paths };
+        let plain = listener(gateway.bind, gateway.port, "this gateway's own listener", ["gateway.port", "gateway.bind"]);
+        let dashboard = listener(admin.bind, admin.port, "this gateway's own dashboard", ["admin.port", "admin.bind"]);
+        let encrypted = listener(gateway.bind, gateway.tls.port, "this gateway's own TLS listener", ["gateway.tls.port", "gateway.bind"]);
+        [plain, dashboard].into_iter().chain(gateway.tls.is_on().then_some(encrypted))
     }
 
     /// What is wrong with a server at this address, and what to do about it.
