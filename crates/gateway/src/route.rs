@@ -33,9 +33,9 @@ pub use host::Host;
 pub(crate) use host::without_port;
 pub use pattern::Pattern;
 pub(crate) use pattern::{Ambiguous, Named, Parts};
+pub(crate) use reading::is_one_path;
 #[cfg(test)]
 pub(crate) use reading::normal;
-pub(crate) use reading::is_one_path;
 pub use table::{Conflict, Routes, Verdict, Why, conflicts};
 
 use crate::action::{Action, Edits, Forward};

@@ -26,6 +26,7 @@ pub use load::{CompareArgs, LoadArgs, LoadVerb, MeasureArgs};
   plimsoll gateway --config plimsoll.toml       only the edge, in front of servers you run
   plimsoll load URL --find-limit                how much a server can take
   plimsoll status                               how the fleet is doing
+  plimsoll reload                               put a changed file in force
 
 Without a verb it is `up`. Each flag has a variable: --admin-port is PLIMSOLL_ADMIN_PORT.",
     args_conflicts_with_subcommands = true,
@@ -98,7 +99,23 @@ Exit codes: 0 done, 1 it did not work, 2 asked wrongly, 3 the promise was missed
     #[command(after_help = "Examples:
   plimsoll status
   plimsoll status --json --data-dir /var/lib/plimsoll")]
-    Status(StatusArgs),
+    Status(RunningArgs),
+    /// Put what was written into the file in force, without a restart
+    #[command(after_help = "Examples:
+  plimsoll reload
+  plimsoll reload --data-dir /var/lib/plimsoll
+
+Exit code 0: every request that begins now follows the new settings. 1: it did not work. 2: the file has mistakes, all of which
+are shown. After 1 and 2 everything is as it was. What takes a restart is named.")]
+    Reload(RunningArgs),
+    /// Let the binary, as its file is now, take over from the one that runs
+    #[command(after_help = "Examples:
+  plimsoll upgrade
+  plimsoll upgrade --data-dir /var/lib/plimsoll
+
+The new process gets the sockets of the old one and serves once it is ready; the old one then finishes what it has, for at most
+gateway.timeouts.drain. Exit code 0: the new one serves. 1: it could not, and everything is as it was.")]
+    Upgrade(RunningArgs),
     /// Find every mistake in the configuration
     #[command(after_help = "Examples:
   plimsoll check
@@ -106,12 +123,13 @@ Exit codes: 0 done, 1 it did not work, 2 asked wrongly, 3 the promise was missed
 
 Exit code 0 means that a start would accept it; 2 means that it has mistakes, all of which are shown.")]
     Check(CheckArgs),
-    /// Show every value in force and where it was set
+    /// Show every value in force and where it was set, or which route takes a request
     #[command(after_help = "Examples:
   plimsoll explain
   plimsoll explain gateway.timeouts.head
   plimsoll explain gateway.timeouts --json
   plimsoll explain --port 9000
+  plimsoll explain POST https://shop.example/users/7/orders -H 'X-Beta: 1'
   plimsoll explain --reference toml > plimsoll.toml")]
     Explain(ExplainArgs),
 }
@@ -143,8 +161,9 @@ pub struct GatewayArgs {
     pub settings: SettingFlags,
 }
 
+/// Which fleet is meant.
 #[derive(Debug, clap::Args)]
-pub struct StatusArgs {
+pub struct RunningArgs {
     /// Directory the fleet was started with [default: .plimsoll] [env: PLIMSOLL_DATA_DIR]
     #[arg(long, value_name = "DIR")]
     pub data_dir: Option<String>,
@@ -167,16 +186,19 @@ pub struct CheckArgs {
 
 #[derive(Debug, clap::Args)]
 pub struct ExplainArgs {
-    /// A setting or a table, such as gateway.timeouts.head; without it, everything
-    #[arg(value_name = "KEY")]
-    pub key: Option<String>,
+    /// A setting or a table, such as gateway.timeouts.head, or a request, such as GET /users/7; without it, everything
+    #[arg(value_names = ["KEY | [METHOD] URL"], num_args = 0..=2)]
+    pub what: Vec<String>,
+    /// Header field of the request that is asked about; may be repeated
+    #[arg(short = 'H', long, value_name = "NAME: VALUE")]
+    pub header: Vec<String>,
     #[command(flatten)]
     pub settings: SettingFlags,
     /// Print JSON
     #[arg(long, conflicts_with = "reference")]
     pub json: bool,
     /// Print every setting with its default and documentation instead
-    #[arg(long, value_name = "FORMAT", conflicts_with = "key")]
+    #[arg(long, value_name = "FORMAT", conflicts_with = "what")]
     pub reference: Option<Reference>,
 }
 

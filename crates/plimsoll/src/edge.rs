@@ -1,43 +1,51 @@
 //! From settings to the gateway's own configuration.
 
+mod compression;
 mod fallback;
+mod route;
 pub mod secure;
+pub mod tls;
 
 use std::net::SocketAddr;
 use std::thread;
 
-use anyhow::{Context, anyhow};
 use plimsoll_gateway::config::{AccessLog, Door, Limits, Probe, Retry, Speaks, Timeouts, UpstreamConfig};
-use plimsoll_gateway::route::{Policies, Route};
 use plimsoll_gateway::sender::Sender;
 use plimsoll_gateway::{Gateway, Listening, OnHealth, Setup, Source, balance, outlier};
 use plimsoll_policy::forwarded::TrustedProxies;
-use plimsoll_policy::{admission, backoff, breaker, budget, hedge};
+use plimsoll_policy::{admission, backoff, breaker, budget};
 
 use crate::config::{self, Limit, Settings};
 use crate::discovery::Discovery;
+use crate::handover::Inherited;
 use crate::listening;
 use crate::report::Failure;
+pub use route::{Written, fleet_routes, plain, routes, written, written_for_fleet};
 
 /// Where clients come in.
 fn listening(settings: &Settings) -> Listening {
     let config::Gateway { bind, port, workers, .. } = settings.gateway;
     let workers = if workers == 0 { thread::available_parallelism().map_or(1, usize::from) } else { workers };
-    let door = Door { address: SocketAddr::new(bind, port), speaks: Speaks::Http, sockets: Vec::new() };
-    Listening { doors: vec![door], workers }
+    let door = |port, speaks| Door { address: SocketAddr::new(bind, port), speaks, sockets: Vec::new() };
+    let tls = &settings.gateway.tls;
+    let encrypted = tls.is_on().then(|| door(tls.port, Speaks::Https));
+    let doors = std::iter::once(door(port, Speaks::Http)).chain(encrypted).collect();
+    Listening { doors, workers, waits: false }
 }
 
-/// What is decided about requests, whatever their route and upstream.
-fn config(settings: &Settings) -> plimsoll_gateway::Config {
+/// What is decided about requests, whatever their route and upstream. Needs a tokio runtime if TLS is spoken.
+pub fn config(settings: &Settings) -> Result<plimsoll_gateway::Config, Failure> {
     let config::Gateway { timeouts, limits, retry, .. } = &settings.gateway;
-    plimsoll_gateway::Config {
-        tls: None,
+    Ok(plimsoll_gateway::Config {
+        tls: tls::server(settings)?,
         trusted_proxies: TrustedProxies::new(settings.gateway.trusted_proxies.clone()),
+        proxy_protocol: settings.gateway.proxy_protocol == config::Switch::On,
         timeouts: Timeouts {
             head: timeouts.head,
             idle: timeouts.idle,
             body_idle: timeouts.body_idle,
             write_idle: timeouts.write_idle,
+            pace_window: timeouts.pace_window,
             connect: timeouts.connect,
             first_byte: timeouts.first_byte,
             total: timeouts.total,
@@ -46,10 +54,13 @@ fn config(settings: &Settings) -> plimsoll_gateway::Config {
         },
         limits: Limits {
             connections_max: limits.connections_max,
+            connections_per_client_max: limits.connections_per_client_max,
             head_bytes_max: limits.head_bytes_max as usize,
             headers_max: limits.headers_max,
             target_bytes_max: limits.target_bytes_max as usize,
             body_bytes_max: limits.body_bytes_max,
+            body_bytes_per_second_min: limits.body_bytes_per_second_min,
+            answer_bytes_per_second_min: limits.answer_bytes_per_second_min,
             upstream_idle_per_instance_max: limits.upstream_idle_per_instance_max,
         },
         retry: Retry {
@@ -58,12 +69,13 @@ fn config(settings: &Settings) -> plimsoll_gateway::Config {
             backoff: backoff::Config { base: retry.backoff_base, max: retry.backoff_max },
             on_status: retry.on_status.clone(),
         },
+        compression: compression::of(&settings.gateway.compression),
         access_log: match settings.log.access {
             config::AccessLog::Errors => AccessLog::Errors,
             config::AccessLog::All => AccessLog::All,
             config::AccessLog::Off => AccessLog::Off,
         },
-    }
+    })
 }
 
 /// How the instances that this process runs are balanced and judged.
@@ -139,57 +151,21 @@ fn sender(named: &config::HashOn) -> Sender {
     }
 }
 
-/// Starts the edge. A port in use is the most common reason why not, but not the only one.
-pub fn start(settings: &Settings, sources: Vec<Source>, routes: Vec<Route>, on_health: &OnHealth) -> Result<Gateway, Failure> {
-    let setup = Setup { config: config(settings), sources, routes };
-    Gateway::start(listening(settings), setup, on_health).map_err(|error| match error {
+/// Starts the edge, on sockets that were handed over where there are some. A port in use is the most common reason why not, but not the only one.
+pub fn start(settings: &Settings, setup: Setup, inherited: &mut Inherited, on_health: &OnHealth) -> Result<Gateway, Failure> {
+    let mut listening = listening(settings);
+    inherited.furnish(&mut listening.doors)?;
+    listening.waits = inherited.predecessor.is_some();
+    Gateway::start(listening, setup, on_health).map_err(|error| match error {
         plimsoll_gateway::Error::Listen { address, ref source } => {
-            let hint = listening::hint(source.kind(), address, listening::GATEWAY);
+            let gateway = &settings.gateway;
+            let is_tls = address.port() == gateway.tls.port && address.port() != gateway.port;
+            let asked = if is_tls { listening::TLS } else { listening::GATEWAY };
+            let hint = listening::hint(source.kind(), address, asked);
             Failure::failed(error).hint_if(hint)
         }
         error => Failure::failed(error),
     })
-}
-
-/// The routes to the fleet that this process runs: those of the file that name no upstream, and everything else.
-pub fn fleet_routes(settings: &Settings) -> Result<Vec<Route>, Failure> {
-    let own = settings.routes.iter().filter(|route| route.upstream.is_none());
-    let mut routes = own.map(|route| to_route(settings, route, 0, |_| None)).collect::<Result<Vec<_>, _>>()?;
-    if !settings.routes.iter().any(|route| route.upstream.is_none() && route.host.is_none() && route.pattern.is_everything()) {
-        routes.push(Route::new(None, "/*", 0).context("the pattern of everything is valid")?);
-    }
-    Ok(routes)
-}
-
-/// The routes of the file; `check` has made sure that they name upstreams that exist.
-pub fn routes(settings: &Settings) -> Result<Vec<Route>, Failure> {
-    let position = |name: &str| settings.upstreams.iter().position(|upstream| upstream.name == name);
-    let route = |route: &config::Route| {
-        let upstream = match &route.upstream {
-            Some(name) => position(name).ok_or_else(|| anyhow!("no upstream is called `{name}`"))?,
-            None => 0,
-        };
-        to_route(settings, route, upstream, position)
-    };
-    settings.routes.iter().map(route).collect()
-}
-
-fn to_route(
-    settings: &Settings,
-    route: &config::Route,
-    upstream: usize,
-    position: impl Fn(&str) -> Option<usize>,
-) -> Result<Route, Failure> {
-    let hedge = &settings.gateway.hedge;
-    let hedge = hedge::Config { share: hedge.share as f32, quantile: hedge.quantile as f32, delay_min: hedge.delay_min };
-    let policies = Policies {
-        priority: route.priority.unwrap_or_default(),
-        deadline: route.deadline,
-        needs_place: route.admission != Some(config::Switch::Off),
-        hedge: (route.hedge == Some(config::Switch::On)).then_some(hedge),
-        fallback: fallback::of(route, position)?,
-    };
-    Ok(Route::new(route.host.as_deref(), &route.pattern.to_string(), upstream)?.with(policies))
 }
 
 /// The upstreams of the file, with their servers as they come and go.
@@ -201,6 +177,8 @@ pub fn sources(settings: &Settings, discovery: &mut Discovery) -> Result<Vec<Sou
 #[cfg(test)]
 mod tests {
     use std::time::Duration;
+
+    use plimsoll_policy::hedge;
 
     use super::*;
 
@@ -214,7 +192,7 @@ mod tests {
         assert_eq!(upstream.ejection, outlier::Config { slow_after, ..outlier::Config::default() });
         assert_eq!(upstream.retry_budget, budget::Config::default());
         assert_eq!(upstream.breaker, Some(breaker::Config { slow_after, ..breaker::Config::default() }));
-        assert_eq!(config(&settings).retry.backoff, backoff::Config::default());
+        assert_eq!(config(&settings).unwrap().retry.backoff, backoff::Config::default());
         let settings = &settings.gateway.hedge;
         let hedge = hedge::Config { share: settings.share as f32, quantile: settings.quantile as f32, delay_min: settings.delay_min };
         assert_eq!(hedge, hedge::Config::default());

@@ -19,11 +19,7 @@ pub struct Edits {
 }
 
 impl Edits {
-    pub fn new(
-        remove: Vec<HeaderName>,
-        set: Vec<(HeaderName, HeaderValue)>,
-        add: Vec<(HeaderName, HeaderValue)>,
-    ) -> Result<Self, Error> {
+    pub fn new(remove: Vec<HeaderName>, set: Vec<(HeaderName, HeaderValue)>, add: Vec<(HeaderName, HeaderValue)>) -> Result<Self, Error> {
         remove.iter().chain(set.iter().map(|(name, _)| name)).chain(add.iter().map(|(name, _)| name)).try_for_each(check)?;
         Ok(Self { remove: remove.into(), set: set.into(), add: add.into() })
     }
@@ -35,7 +31,9 @@ impl Edits {
     pub(crate) fn apply(&self, headers: &mut Headers) {
         // Otherwise whoever sent the message could name our fields in `Connection`, and have them removed.
         headers.end_hop();
-        let goes = |name: &[u8]| self.remove.iter().chain(self.set.iter().map(|(name, _)| name)).any(|each| each.as_str().as_bytes().eq_ignore_ascii_case(name));
+        let goes = |name: &[u8]| {
+            self.remove.iter().chain(self.set.iter().map(|(name, _)| name)).any(|each| each.as_str().as_bytes().eq_ignore_ascii_case(name))
+        };
         headers.retain(|_, name| !goes(name));
         for (name, value) in self.set.iter().chain(&self.add) {
             headers.push(name.as_str().as_bytes(), value.as_bytes());
@@ -65,7 +63,8 @@ mod tests {
 
     #[test]
     fn fields_are_removed_then_set_then_added() {
-        let edits = Edits::new(vec![HeaderName::from_static("server")], fields(&[("x-env", "prod")]), fields(&[("vary", "origin")])).unwrap();
+        let edits =
+            Edits::new(vec![HeaderName::from_static("server")], fields(&[("x-env", "prod")]), fields(&[("vary", "origin")])).unwrap();
         let mut headers = Headers::default();
         for (name, value) in [("Server", "app"), ("X-ENV", "a"), ("Vary", "accept"), ("x-env", "b"), ("X-Kept", "1")] {
             headers.push(name.as_bytes(), value.as_bytes());
@@ -97,8 +96,18 @@ mod tests {
             assert!(matches!(checked(name), Err(Error::Framing(_))), "{name}");
         }
         let own = [
-            "host", "via", "forwarded", "x-forwarded-for", "X-Forwarded-Proto", "x-forwarded-prefix", "x-real-ip", "x-request-id",
-            "x-request-timeout-ms", "x_forwarded_for", "content_length", "x-plimsoll-fallback",
+            "host",
+            "via",
+            "forwarded",
+            "x-forwarded-for",
+            "X-Forwarded-Proto",
+            "x-forwarded-prefix",
+            "x-real-ip",
+            "x-request-id",
+            "x-request-timeout-ms",
+            "x_forwarded_for",
+            "content_length",
+            "x-plimsoll-fallback",
         ];
         for name in own {
             assert!(matches!(checked(name), Err(Error::Identity(_))), "{name}");

@@ -34,8 +34,9 @@ impl Redirect {
     pub(crate) fn answer(&self, request: &Request) -> Result<Response, Refusal> {
         let (path, query) = (request.routed_path(), request.query());
         let filling = Filling { host: &request.host, path, query, tail_begins: self.tail_begins };
-        let location = self.location.fill_location(&filling).map_err(|_| {
-            Refusal::new(Reason::NoRoute, "servers may read this path in different ways: it is not known where it would lead")
+        let location = self.location.fill_location(&filling).map_err(|_| match &request.host[..] {
+            [] => Refusal::new(Reason::MalformedRequest, "without a host it is not known where this would lead"),
+            _ => Refusal::new(Reason::NoRoute, "servers may read this path in different ways: it is not known where it would lead"),
         })?;
         let mut headers = Headers::default();
         headers.push(b"location", &location);
@@ -76,14 +77,20 @@ mod tests {
         check(&moved, "/old/7", Some("/new/7?from=/old/7"));
         check(&redirect("/*", "https://example.com/"), "//x/..", Some("https://example.com/"));
         check(&redirect("/docs/{rest...}", "https://docs.example.com/{rest}"), "/docs", Some("https://docs.example.com/"));
-        check(&redirect("/docs/{rest...}", "https://docs.example.com:8443/v1/{rest}#top"), "/docs/a/b", Some("https://docs.example.com:8443/v1/a/b#top"));
+        check(
+            &redirect("/docs/{rest...}", "https://docs.example.com:8443/v1/{rest}#top"),
+            "/docs/a/b",
+            Some("https://docs.example.com:8443/v1/a/b#top"),
+        );
         check(&redirect("/*", "{path}/"), "/a", Some("/a/"));
     }
 
     #[test]
     fn nobody_else_says_where_it_leads() {
         let same_host = redirect("/*", "{path}?{query}");
-        for target in ["//evil.example", "/\\evil.example", "/%2Fevil.example", "/%5cevil.example", "/./..//evil.example", "/;//evil.example"] {
+        for target in
+            ["//evil.example", "/\\evil.example", "/%2Fevil.example", "/%5cevil.example", "/./..//evil.example", "/;//evil.example"]
+        {
             check(&same_host, target, None);
         }
         let tail = redirect("/go/{rest...}", "/{rest}");
@@ -96,7 +103,11 @@ mod tests {
 
     #[test]
     fn a_part_ends_no_parameter_and_a_query_ends_no_header() {
-        check(&redirect("/s/{word}", "/search?q={word}&lang=en"), "/s/a&lang=xx=1+2;3", Some("/search?q=a%26lang%3Dxx%3D1%2B2%3B3&lang=en"));
+        check(
+            &redirect("/s/{word}", "/search?q={word}&lang=en"),
+            "/s/a&lang=xx=1+2;3",
+            Some("/search?q=a%26lang%3Dxx%3D1%2B2%3B3&lang=en"),
+        );
         check(&redirect("/*", "/x?{query}"), "/a?q=\"<\u{e9}>", Some("/x?q=%22%3C%C3%A9%3E"));
     }
 

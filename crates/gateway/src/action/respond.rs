@@ -52,7 +52,8 @@ mod tests {
 
     #[test]
     fn what_is_no_whole_answer_is_refused_at_once() {
-        let of = |status, body: &'static str| Respond::new(status, HeaderValue::from_static("text/plain"), Bytes::from_static(body.as_bytes()));
+        let of =
+            |status, body: &'static str| Respond::new(status, HeaderValue::from_static("text/plain"), Bytes::from_static(body.as_bytes()));
         assert!(of(200, "x").is_ok() && of(204, "").is_ok() && of(418, "").is_ok());
         for status in [204, 205, 304] {
             assert_eq!(of(status, "x").unwrap_err(), Error::BodyForbidden(status));

@@ -160,7 +160,10 @@ impl Hosts {
             rest = &rest[dot + 1..];
             left -= 1;
             // An empty label is none: `.example.com` is below nothing.
-            if dot > 0 && left <= self.labels_max && let Some(position) = self.below.get(rest) {
+            if dot > 0
+                && left <= self.labels_max
+                && let Some(position) = self.below.get(rest)
+            {
                 return Some(*position);
             }
         }

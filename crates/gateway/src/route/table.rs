@@ -154,7 +154,8 @@ impl Routes {
     /// Whether some server may read the path as one that a route takes.
     pub(super) fn has_other_readings(&self, asked: &Asked<'_>) -> bool {
         let chain = self.table.hosts.chain(asked.host);
-        let is_met = |path: &[u8]| in_order(chain, path, &mut |position| self.table.conditions[position].hold(asked).then_some(())).is_some();
+        let is_met =
+            |path: &[u8]| in_order(chain, path, &mut |position| self.table.conditions[position].hold(asked).then_some(())).is_some();
         asked.path.starts_with(b"/") && (is_met(&reading::canonical(asked.path)) || is_met(&reading::normal(asked.path)))
     }
 }

@@ -281,7 +281,8 @@ fn every_key_of_a_route_is_read_and_shown_as_it_was_written() {
     let loaded = file(&format!("{UPSTREAMS}[[route]]\n{}\n", lines.join("\n")));
     assert!(loaded.warnings.is_empty(), "{:?}", loaded.warnings);
     let route = &loaded.settings.routes[0];
-    let shown: Vec<_> = Route::TABLE.fields.iter().map(|field| (field.name(), (field.show)(route))).filter(|(_, shown)| !shown.is_empty()).collect();
+    let shown: Vec<_> =
+        Route::TABLE.fields.iter().map(|field| (field.name(), (field.show)(route))).filter(|(_, shown)| !shown.is_empty()).collect();
     assert_eq!(shown.iter().map(|(name, shown)| format!("{name} = {shown}")).collect::<Vec<_>>(), lines);
 }
 
@@ -289,44 +290,48 @@ const UPSTREAMS: &str = "[[upstream]]\nname = \"a\"\nservers = [\"http://a\"]\n[
 
 #[test]
 fn what_a_route_cannot_do_is_found_with_its_place() {
-    let found = |keys: &str| findings(&format!("{UPSTREAMS}[[route]]\nmatch = \"/a/{{id}}/*\"\n{keys}\n[[route]]\nmatch = \"/b\"\nupstream = \"b\""));
+    let found = |keys: &str| {
+        findings(&format!("{UPSTREAMS}[[route]]\nmatch = \"/a/{{id}}/*\"\n{keys}\n[[route]]\nmatch = \"/b\"\nupstream = \"b\""))
+    };
     let forwards = |keys: &str| found(&format!("upstream = \"a\"\n{keys}"));
-    for fine in ["strip_prefix = \"on\"", "replace_prefix = \"/v2\"", "rewrite_path = \"/{id}\"", "mirror_upstream = \"b\"\nmirror_share = 0.1"] {
+    for fine in
+        ["strip_prefix = \"on\"", "replace_prefix = \"/v2\"", "rewrite_path = \"/{id}\"", "mirror_upstream = \"b\"\nmirror_share = 0.1"]
+    {
         assert_eq!(forwards(fine), [""; 0], "{fine}");
     }
     let cases = [
-        ("strip_prefix = \"on\"\nrewrite_path = \"/x\"", "10: a route cannot have both strip_prefix and rewrite_path"),
-        ("rewrite_path = \"/{name}\"", "9: nothing here is called `{name}`"),
-        ("rewrite_path = \"x\"", "9: `x` is no path from the root"),
-        ("replace_prefix = \"/a/../b\"", "9: `/a/../b` can never be sent"),
-        ("set_host = \"a b\"", "9: `a b` is not a host"),
-        ("redirect = \"/x\"", "8: upstream has no effect: this route has a redirect"),
-        ("respond_body = \"x\"", "9: respond_body has no effect without respond"),
-        ("mirror_share = 0.5", "9: mirror_share has no effect without mirror_upstream"),
-        ("mirror_upstream = \"b\"\nmirror_share = 0.0", "10: the share of mirrored requests"),
-        ("mirror_upstream = \"a\"", "9: a route cannot be mirrored to its own upstream"),
-        ("mirror_upstream = \"c\"", "9: no upstream is called `c`"),
-        ("request_headers_set = { Connection = \"close\" }", "9: route.request_headers_set: `connection` belongs to this connection"),
-        ("request_headers_remove = [\"X-Forwarded-For\"]", "9: route.request_headers_remove: `x-forwarded-for` says who asked"),
-        ("response_headers_set = { Content-Length = \"1\" }", "9: route.response_headers_set: `content-length` says how long"),
-        ("response_headers_set = { X-A = \"a\\nb\" }", "9: route.response_headers_set: a header's value is one line"),
-        ("methods = [\"get\"]", "9: route.methods: `get` is not the method `GET`"),
-        ("methods = [\"TRACE\"]", "9: route.methods: TRACE is never forwarded"),
-        ("headers = [\"a b\"]", "9: route.headers: `a b` is not a header field"),
-        ("headers = [\"Host: a\"]", "9: route.headers: the host has a key of its own"),
-        ("query = [\"a&b\"]", "9: route.query: `a&b` is not a parameter"),
+        ("strip_prefix = \"on\"\nrewrite_path = \"/x\"", "11: a route cannot have both strip_prefix and rewrite_path"),
+        ("rewrite_path = \"/{name}\"", "10: nothing here is called `{name}`"),
+        ("rewrite_path = \"x\"", "10: `x` is no path from the root"),
+        ("replace_prefix = \"/a/../b\"", "10: `/a/../b` can never be sent"),
+        ("set_host = \"a b\"", "10: `a b` is not a host"),
+        ("redirect = \"/x\"", "9: upstream has no effect: this route has a redirect"),
+        ("respond_body = \"x\"", "10: respond_body has no effect without respond"),
+        ("mirror_share = 0.5", "10: mirror_share has no effect without mirror_upstream"),
+        ("mirror_upstream = \"b\"\nmirror_share = 0.0", "11: the share of mirrored requests"),
+        ("mirror_upstream = \"a\"", "10: a route cannot be mirrored to its own upstream"),
+        ("mirror_upstream = \"c\"", "10: no upstream is called `c`"),
+        ("request_headers_set = { Connection = \"close\" }", "10: route.request_headers_set: `connection` belongs to this connection"),
+        ("request_headers_remove = [\"X-Forwarded-For\"]", "10: route.request_headers_remove: `x-forwarded-for` says who asked"),
+        ("response_headers_set = { Content-Length = \"1\" }", "10: route.response_headers_set: `content-length` says how long"),
+        ("response_headers_set = { X-A = \"a\\nb\" }", "10: route.response_headers_set: a header's value is one line"),
+        ("methods = [\"get\"]", "10: route.methods: `get` is not the method `GET`"),
+        ("methods = [\"TRACE\"]", "10: route.methods: TRACE is never forwarded"),
+        ("headers = [\"a b\"]", "10: route.headers: `a b` is not a header field"),
+        ("headers = [\"Host: a\"]", "10: route.headers: the host has a key of its own"),
+        ("query = [\"a&b\"]", "10: route.query: `a&b` is not a parameter"),
     ];
     for (keys, words) in cases {
         let found = forwards(keys);
         assert!(found.len() == 1 && found[0].contains(words), "{keys}: {found:?}");
     }
     let cases = [
-        ("redirect = \"//evil.example\"", "8: `//evil.example` leads nowhere"),
-        ("redirect = \"https://{id}.example/\"", "8: `{id}` could name any host"),
-        ("redirect = \"/x\"\nredirect_status = 305", "9: 305 is no redirect"),
-        ("redirect = \"/x\"\nrespond = 200", "9: a route cannot have both redirect and respond"),
-        ("respond = 204\nrespond_body = \"x\"", "8: an answer with status 204 has no body"),
-        ("respond = 200\nrespond_file = \"no/such/file\"", "9: cannot read the answer no/such/file"),
+        ("redirect = \"//evil.example\"", "9: `//evil.example` leads nowhere"),
+        ("redirect = \"https://{id}.example/\"", "9: `{id}` could name any host"),
+        ("redirect = \"/x\"\nredirect_status = 305", "10: 305 is no redirect"),
+        ("redirect = \"/x\"\nrespond = 200", "10: a route cannot have both redirect and respond"),
+        ("respond = 204\nrespond_body = \"x\"", "9: an answer with status 204 has no body"),
+        ("respond = 200\nrespond_file = \"no/such/file\"", "10: cannot read the answer no/such/file"),
     ];
     for (keys, words) in cases {
         let found = found(keys);
@@ -343,9 +348,14 @@ fn a_route_that_would_get_no_request_is_found_with_the_one_that_takes_them() {
     assert_eq!(found("methods = [\"GET\"]", "methods = [\"POST\"]"), [""; 0]);
     assert_eq!(found("", "methods = [\"POST\"]"), [""; 0], "more conditions go first");
     assert_eq!(found("host = \"a\"", "host = \"*.a\""), [""; 0]);
-    for (first, second) in [("", ""), ("methods = [\"GET\", \"POST\"]", "methods = [\"POST\"]"), ("headers = [\"A\"]", "headers = [\"a: 1\"]")] {
+    for (first, second) in
+        [("", ""), ("methods = [\"GET\", \"POST\"]", "methods = [\"POST\"]"), ("headers = [\"A\"]", "headers = [\"a: 1\"]")]
+    {
         let found = found(first, second);
-        assert!(found.len() == 1 && found[0].starts_with("6: a second route matches `/x/{name}`: no request would ever reach it"), "{found:?}");
+        assert!(
+            found.len() == 1 && found[0].starts_with("6: a second route matches `/x/{name}`: no request would ever reach it"),
+            "{found:?}"
+        );
     }
 }
 
@@ -407,4 +417,34 @@ proptest! {
             prop_assert!(!shown.contains("hunter2"), "{shown}");
         }
     }
+}
+
+#[test]
+fn settings_of_tls_fit_together() {
+    let tls = |lines: &str| format!("[gateway.tls]\n{lines}\n");
+    let on = |lines: &str| tls(&format!("certificates = ['/a.pem']\n{lines}"));
+    for nothing in ["port = 9443", "redirect = 'off'", "hsts = '1h'", "client_ca = '/ca.pem'", "version_min = '1.3'"] {
+        finds(&tls(nothing), "has no effect: there is no certificate");
+        assert_eq!(findings(&on(nothing)), [""; 0], "{nothing}");
+    }
+    finds(&on("client_auth = 'optional'"), "client_auth has no effect");
+    finds(&tls("development = ['localhost']\nhsts = '1h'"), "with a development certificate");
+    finds(&on("port = 8080"), "cannot speak TLS and plain HTTP on one port");
+    finds(&tls("certificates = [{ chain = '/a.pem', key = '/a' }, { chain = '/a.pem', key = '/b' }]"), "/a.pem stands twice");
+    finds(
+        &format!("{}[admin]\nport = 8443\nbind = '0.0.0.0'\ntoken = '0123456789abcdef'\n", on("")),
+        "the operator's listener cannot be the same",
+    );
+    finds(&tls("certificates = [{ chain = '/a.pem' }]"), "the file of the key is missing");
+    finds(&tls("certificates = [{ chain = '/a.pem', kay = '/b' }]"), "unknown key `kay`");
+}
+
+#[test]
+fn certificates_may_be_written_as_tables_of_their_own() {
+    let list = file("[gateway.tls]\ncertificates = [{ chain = '/a.pem', key = '/a.key' }, '/b.pem']\n");
+    let tables = file(
+        "[[gateway.tls.certificates]]\nchain = '/a.pem'\nkey = '/a.key'\n[[gateway.tls.certificates]]\nchain = '/b.pem'\nkey = '/b.pem'\n",
+    );
+    assert_eq!(list.settings, tables.settings);
+    assert_eq!(list.settings.gateway.tls.certificates.len(), 2);
 }

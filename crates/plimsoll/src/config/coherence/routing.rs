@@ -72,7 +72,8 @@ impl Rules<'_> {
             let place = entry.field("mirror_upstream").cloned();
             self.at(Severity::Error, place, "a route cannot be mirrored to its own upstream", "name another upstream");
         }
-        if entry.faulty {
+        // Names are those of the path; what could not be read is left out.
+        if entry.field("match").is_none() {
             return;
         }
         self.makes(entry, entry.value.rewrite());

@@ -33,10 +33,13 @@ pub fn question(words: &[String], headers: &[String]) -> Result<Option<Question>
     Ok(Some(Question { method, host, target, headers: headers.collect::<Result<_, Failure>>()? }))
 }
 
-/// Host and target of a URL. A path alone is asked of no host in particular.
+/// What a client on this machine would say.
+const HOST: &str = "localhost";
+
+/// Host and target of a URL. A path alone is asked of this machine.
 fn parts(url: &str) -> Result<(String, String), Failure> {
     if url.starts_with('/') {
-        return Ok((String::new(), url.to_owned()));
+        return Ok((HOST.to_owned(), url.to_owned()));
     }
     let with_scheme = if url.contains("://") { url.to_owned() } else { format!("http://{url}") };
     let uri: Uri = with_scheme.parse().map_err(|_| {
