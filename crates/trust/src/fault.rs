@@ -77,7 +77,7 @@ impl Fault {
             Self::Unfit => "its certificate is not fit for a server",
             Self::WantsAnother => "it does not accept the certificate, or the lack of one, from this side",
             Self::NotTls => "it does not speak TLS",
-            Self::BrokeOff => "it broke off the handshake",
+            Self::BrokeOff => "it broke off the handshake: does it speak TLS?",
         }
     }
 }

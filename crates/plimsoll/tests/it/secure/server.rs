@@ -22,15 +22,16 @@ const NODE: &str = r"
 const [port, cert, key, ca] = process.argv.slice(2);
 const read = require('fs').readFileSync;
 const clients = ca ? { ca: read(ca), requestCert: true, rejectUnauthorized: true } : {};
-let connections = 0;
+let connections = 0, newest = null;
 const server = require('https').createServer({ cert: read(cert), key: read(key), ...clients }, (request, response) => {
   const { socket } = request;
   socket.number ??= connections += 1;
-  const peer = socket.getPeerCertificate().subject?.CN ?? null;
-  const said = { name: 'node', sni: socket.servername, peer, resumed: socket.isSessionReused(), connection: socket.number };
+  const said = { name: 'node', sni: socket.servername, newest, resumed: socket.isSessionReused(), connection: socket.number };
   const body = JSON.stringify(said);
   response.writeHead(200, { 'content-length': body.length }).end(body);
 });
+// Whom the last connection that was opened is from.
+server.on('secureConnection', (socket) => { newest = socket.getPeerCertificate().subject?.CN ?? null; });
 server.listen(Number(port), '127.0.0.1');
 ";
 
@@ -44,13 +45,22 @@ impl Server {
     }
 
     pub(crate) fn nginx(desk: &Desk, certificate: &str, clients: Option<&str>) -> Self {
-        let (directory, port) = (tempfile::tempdir().unwrap(), port::free());
         let (pem, key) = (desk.word(&format!("{certificate}.pem")), desk.word(&format!("{certificate}.key")));
         let verify = clients.map(|ca| format!("ssl_client_certificate {}; ssl_verify_client on;", desk.word(ca))).unwrap_or_default();
+        Self::nginx_with("ssl", &format!("ssl_certificate {pem}; ssl_certificate_key {key}; {verify}"))
+    }
+
+    /// nginx that speaks no TLS.
+    pub(crate) fn plain() -> Self {
+        Self::nginx_with("", "")
+    }
+
+    fn nginx_with(listen: &str, keys: &str) -> Self {
+        let (directory, port) = (tempfile::tempdir().unwrap(), port::free());
         let spools = ["client_body", "proxy", "fastcgi", "uwsgi", "scgi"].map(|kind| format!("{kind}_temp_path {kind};")).concat();
         let settings = format!(
             "daemon off; master_process off; pid nginx.pid; error_log stderr; events {{}}\nhttp {{ access_log off; {spools}\nserver {{ \
-             listen 127.0.0.1:{port} ssl; ssl_certificate {pem}; ssl_certificate_key {key}; {verify}\n\
+             listen 127.0.0.1:{port} {listen}; {keys}\n\
              location / {{ default_type application/json; return 200 '{{\"name\":\"nginx\",\"peer\":\"$ssl_client_s_dn\"}}'; }} }} }}\n"
         );
         std::fs::write(directory.path().join("nginx.conf"), settings).unwrap();
