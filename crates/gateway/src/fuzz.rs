@@ -3,10 +3,13 @@
 //! Not for use by programs, and not there without the feature `fuzzing`. Unit tests replay every seed and every case that was ever found.
 
 use std::net::{IpAddr, Ipv4Addr};
-use std::time::Duration;
+use std::time::{Duration, SystemTime};
 
 use bytes::{Bytes, BytesMut};
 use http::Method;
+use plimsoll_policy::byte_range::{Requested, requested};
+use plimsoll_policy::conditional::{Judgement, Preconditions, Validators};
+use plimsoll_policy::content_coding::{Accepted, Coding};
 use plimsoll_policy::forwarded::{TrustedProxies, proto_of_forwarded};
 use plimsoll_policy::priority::Priority;
 use plimsoll_policy::{RequestId, deadline};
@@ -19,6 +22,7 @@ use crate::http1::encode::{self, Client};
 use crate::http1::head::{End, RequestHead, find_end, parse_request, parse_response};
 use crate::message::{Frame, Framing, Headers, Name, Request, RequestBody};
 use crate::peer::{Channel, Peer};
+use crate::proxy_protocol::{self, Progress};
 use crate::route::{Asked, Route, Routes};
 
 const LIMITS: Limits = Limits {
@@ -95,7 +99,7 @@ pub fn response_head(data: &[u8]) {
         for is_http10 in [false, true] {
             let mut written = Vec::new();
             let client = Client { is_http10, is_head: method == Method::HEAD, keep_alive: true };
-            let framing = encode::response_head(&mut written, &head, "id", client);
+            let framing = encode::response_head(&mut written, &head, b"id", client);
             let written = Bytes::from(written);
             assert!(matches!(find_end(&written, 0), End::At(end) if end == written.len()), "one head goes out for one that came in");
             let (read, _) = parse_response(&written, &method).expect("what is written can be read");
@@ -192,6 +196,43 @@ pub fn forwarded(data: &[u8]) {
     if let Some(scheme) = proto_of_forwarded(lines.iter().copied()) {
         assert!(scheme.iter().all(|byte| byte.is_ascii_alphanumeric() || b"+-.".contains(byte)));
     }
+}
+
+/// A PROXY header: nothing behind it is asked for, and what it says does not depend on how it arrives.
+pub fn proxy_header(data: &[u8]) {
+    let mut wanted = 0;
+    let mut whole = None;
+    for length in 0..=data.len() {
+        match proxy_protocol::parse(&data[..length]) {
+            Ok(Progress::Whole(header)) => {
+                assert!(length >= wanted && whole.is_none_or(|whole| whole == header), "{length} bytes");
+                whole = Some(header);
+            }
+            Ok(Progress::AtLeast(more) | Progress::Line(more)) => {
+                assert!(whole.is_none() && more > length && more <= proxy_protocol::HEADER_BYTES_MAX, "{more} after {length}");
+                wanted = wanted.max(length);
+            }
+            Err(_) => return assert!(whole.is_none(), "a header that was whole cannot be wrong"),
+        }
+    }
+}
+
+/// What a client says about the answer it would like: nothing is given that it refuses, and no part that is not there.
+pub fn negotiation(data: &[u8]) {
+    let lines: Vec<&[u8]> = data.split(|byte| *byte == b'\n').collect();
+    let accepted = Accepted::read(lines.iter().copied());
+    let ranked = accepted.ranked(&Coding::ALL);
+    assert_eq!(accepted.choose(&Coding::ALL), ranked.first().copied());
+    for length in [0, 1, 1_000, u64::MAX] {
+        if let Requested::Part { first, last } = requested(lines[0], length) {
+            assert!(first <= last && last < length, "{first} to {last} of {length}");
+        }
+    }
+    let names: [&[u8]; 5] = [b"if-match", b"if-none-match", b"if-modified-since", b"if-unmodified-since", b"if-range"];
+    let preconditions = Preconditions::read(names.into_iter().zip(lines.iter().copied()));
+    let now = Validators { etag: Some(b"\"a\""), last_modified: Some(SystemTime::UNIX_EPOCH) };
+    assert_ne!(preconditions.judge(&Method::POST, &now), Judgement::NotModified, "only reads have an answer already");
+    let _ = (preconditions.judge(&Method::GET, &now), preconditions.grants_range(&now), preconditions.knows_weakened(b"\"a\""));
 }
 
 /// Short fields with a meaning of ours.

@@ -27,7 +27,7 @@ fn replay(target: &str, run: fn(&[u8])) {
 
 #[test]
 fn what_fuzzers_found_stays_mended() {
-    let targets: [(&str, fn(&[u8])); 7] = [
+    let targets: [(&str, fn(&[u8])); 9] = [
         ("request_head", request_head),
         ("response_head", response_head),
         ("chunked", chunked),
@@ -35,6 +35,8 @@ fn what_fuzzers_found_stays_mended() {
         ("path", path),
         ("forwarded", forwarded),
         ("fields", fields),
+        ("proxy_header", proxy_header),
+        ("negotiation", negotiation),
     ];
     for (target, run) in targets {
         replay(target, run);
