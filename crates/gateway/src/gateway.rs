@@ -6,14 +6,16 @@ use std::sync::{Arc, Mutex, PoisonError};
 use std::thread;
 use std::time::Duration;
 
-use plimsoll_telemetry::snapshot::{AcmeSnapshot, CertificateSnapshot, CircuitSnapshot, EdgeSnapshot, InstanceSnapshot, LoadLineSnapshot, TlsSnapshot};
-use tokio::runtime::LocalRuntime;
+use plimsoll_telemetry::snapshot::{
+    AcmeSnapshot, CertificateSnapshot, CircuitSnapshot, EdgeSnapshot, InstanceSnapshot, LoadLineSnapshot, TlsSnapshot,
+};
+use tokio::runtime::{Builder, LocalOptions};
 use tokio::sync::{mpsc, oneshot, watch};
 use tokio::time::timeout;
 
 use crate::clients::Clients;
 use crate::config::{Config, Door, Listening, Speaks, UpstreamConfig};
-use crate::drain::{Order, Phase};
+use crate::drain::{Life, Order, Phase};
 use crate::endpoint::Endpoint;
 use crate::listen;
 use crate::plan::Plan;
@@ -23,6 +25,9 @@ use crate::stats::EdgeStats;
 use crate::tls;
 use crate::upstream::Watched;
 use crate::worker::{self, Adopt, Socket, Start};
+
+/// Threads of one worker that open and read files. Further requests for files wait for one of them.
+const FILE_READERS_MAX: usize = 32;
 
 #[derive(Debug, thiserror::Error)]
 pub enum Error {
@@ -55,7 +60,7 @@ pub struct Gateway {
     on_health: OnHealth,
     running: Mutex<Running>,
     workers: Vec<mpsc::Sender<Adopt>>,
-    phase: watch::Sender<Phase>,
+    life: watch::Sender<Life>,
     /// Its senders are the workers: it closes when the last of them has ended.
     ended: watch::Receiver<()>,
 }
@@ -87,7 +92,7 @@ impl Gateway {
         let drain_time = setup.config.timeouts.drain;
         settle_tls(&mut setup.config, None, &doors);
         let (plan, upstreams) = plan(setup, &[], on_health)?;
-        let (phase, order) = Order::new(if listening.waits { Phase::Waiting } else { Phase::Open });
+        let (life, order) = Order::new(if listening.waits { Phase::Waiting } else { Phase::Open });
         let edge = Arc::new(EdgeStats::default());
         let clients = Clients::new();
         let (running, ended) = watch::channel(());
@@ -106,7 +111,7 @@ impl Gateway {
             start_worker(number, start, running.clone()).map_err(Error::Worker)?;
         }
         let running = Mutex::new(Running { upstreams, tls: plan.config.tls.clone(), drain_time });
-        Ok(Self { doors, edge, on_health: Arc::clone(on_health), running, workers: adopters, phase, ended })
+        Ok(Self { doors, edge, on_health: Arc::clone(on_health), running, workers: adopters, life, ended })
     }
 
     /// Changes everything that is decided about requests, at once, for every request that begins after this returns. Requests under way end
@@ -191,7 +196,7 @@ impl Gateway {
     }
 
     pub fn is_draining(&self) -> bool {
-        *self.phase.borrow() > Phase::Open
+        self.life.borrow().phase > Phase::Open
     }
 
     /// Its doors, with clones of the sockets that listen there: for a process that takes over. Without sockets once it drains.
@@ -221,13 +226,7 @@ impl Gateway {
     }
 
     fn enter(&self, phase: Phase) {
-        self.phase.send_if_modified(|current| {
-            let is_later = phase > *current;
-            if is_later {
-                *current = phase;
-            }
-            is_later
-        });
+        self.life.send_if_modified(|life| life.enter(phase));
         if phase > Phase::Open {
             for door in &self.doors {
                 door.sockets.lock().unwrap_or_else(PoisonError::into_inner).clear();
@@ -303,7 +302,9 @@ fn plan(setup: Setup, before: &[Watched], on_health: &OnHealth) -> Result<(Plan,
 fn start_worker(number: usize, start: Start, running: watch::Sender<()>) -> io::Result<()> {
     thread::Builder::new().name(format!("edge-{number}")).spawn(move || {
         let _running = running;
-        let result = LocalRuntime::new().and_then(|runtime| runtime.block_on(worker::run(start)));
+        let mut builder = Builder::new_current_thread();
+        let runtime = builder.enable_all().max_blocking_threads(FILE_READERS_MAX).build_local(LocalOptions::default());
+        let result = runtime.and_then(|runtime| runtime.block_on(worker::run(start)));
         if let Err(error) = result {
             tracing::error!(%error, "a worker ended");
         }

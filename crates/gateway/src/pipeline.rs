@@ -8,7 +8,7 @@ use bytes::Bytes;
 use http::Method;
 use plimsoll_policy::admission::{self, Ask};
 use plimsoll_policy::content_coding::Accepted;
-use plimsoll_policy::priority::{self, Priority};
+use plimsoll_policy::priority::Priority;
 use plimsoll_policy::{Reason, Refusal, deadline};
 
 use crate::action::{Action, Forward};
@@ -195,7 +195,7 @@ async fn forward(
 
 /// What a request says about itself when it asks for a place below the load line.
 fn ask(upstream: &Upstream, route: &Route, request: &Request, journey: &Journey) -> Ask {
-    let claim = request.headers.first_named(priority::HEADER).and_then(Priority::parse);
+    let claim = request.headers.first(Name::XRequestPriority).and_then(Priority::parse);
     let priority = route.policies.priority.claimed(claim, journey.hop.peer_is_trusted());
     let tenant = upstream.config.fair_by.key(request, journey.hop.client).unwrap_or_default();
     Ask { priority, tenant, deadline: request.deadline, kind: admission::kind(request.routed_path()) }

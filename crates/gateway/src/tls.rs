@@ -5,6 +5,7 @@
 //! | `certificate`, `validity` | a chain and its key that belong together, and until when they hold |
 //! | `files`, `watch` | certificates in PEM files, read again when they change |
 //! | `store` | which certificate is shown to whom |
+//! | `issuance` | what became of orders for certificates |
 //! | `terms` | versions, protocols, tickets, certificates of clients |
 //! | `handshake` | how a connection begins |
 //! | `unencrypted` | redirects, and how browsers learn to do without them |
@@ -12,6 +13,7 @@
 mod certificate;
 mod files;
 mod handshake;
+mod issuance;
 mod store;
 mod terms;
 mod unencrypted;
@@ -23,18 +25,19 @@ use std::future::Future;
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
-use plimsoll_telemetry::snapshot::CertificateSnapshot;
+use plimsoll_telemetry::snapshot::{AcmeSnapshot, CertificateSnapshot};
 use tokio::task::JoinSet;
 use tokio_rustls::rustls::ServerConfig;
 
 pub use certificate::{Certificate, Flaw};
 pub use files::{Error as FileError, Files};
 pub(crate) use handshake::{HandshakeStats, receive};
+pub use issuance::{Issuance, Ordered};
 pub use store::{Shelf, Store};
 use terms::Terms;
 pub use terms::{ClientCertificates, Error, Version};
 pub use unencrypted::Redirect;
-pub(crate) use unencrypted::{harden, instead};
+pub(crate) use unencrypted::{answer_to_challenge, harden, instead};
 pub use validity::Validity;
 pub use watch::EXPIRES_SOON;
 use watch::{Watched, watch};
@@ -78,8 +81,7 @@ impl Server {
         let agreed = Terms::read(version_min, clients)?;
         let config = Arc::new(agreed.build(Arc::clone(&store))?);
         let hsts = hsts.map(|max_age| unencrypted::hsts(max_age).into());
-        let server =
-            Self { config, agreed, store, redirect, door: None, hsts, sources: Arc::default() };
+        let server = Self { config, agreed, store, redirect, door: None, hsts, sources: Arc::default() };
         if !watched.is_empty() {
             server.supply(|store| watch(watched, look_every, store));
         }
@@ -104,6 +106,21 @@ impl Server {
             self.config = Arc::new(config);
         }
         self
+    }
+
+    /// Ends the tasks that look after its certificates: somebody else does that now, although connections may still be begun with this one.
+    pub(crate) fn retire(&self) {
+        self.sources.lock().unwrap_or_else(PoisonError::into_inner).abort_all();
+    }
+
+    /// What became of orders for certificates.
+    pub(crate) fn acme(&self) -> AcmeSnapshot {
+        self.store.issuance().snapshot()
+    }
+
+    /// Takes over what another has counted.
+    pub(crate) fn continue_from(&self, before: &Self) {
+        self.store.issuance().continue_from(before.store.issuance());
     }
 
     /// The same, with its door on this port.

@@ -12,6 +12,7 @@
 //!
 //! The strongest layer wins: flag, the flag's variable (`PLIMSOLL_PORT`), `PLIMSOLL__SECTION__KEY`, file, default.
 
+mod acme;
 mod coherence;
 mod compression;
 mod discovery;
@@ -33,6 +34,7 @@ mod upstream;
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 
+pub use acme::{Acme, AcmeChallenge};
 pub use coherence::Listener;
 pub use compression::Compression;
 pub use discovery::{Discovery, Family};

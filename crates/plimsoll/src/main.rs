@@ -1,6 +1,7 @@
 //! The one binary: reads the command line and hands over to a verb.
 #![allow(unreachable_pub, reason = "a binary exports nothing: `pub` means visible to the other modules")]
 
+mod acme;
 mod banner;
 mod cli;
 mod config;
@@ -8,12 +9,18 @@ mod data_dir;
 mod discovery;
 mod edge;
 mod fleet;
+mod ground;
+mod handover;
 mod listening;
 mod logs;
 mod open_files;
 mod operator;
+mod reload;
 mod report;
+mod running;
 mod signals;
+mod start;
+mod systemd;
 mod verbs;
 
 use std::process::ExitCode;
@@ -30,8 +37,12 @@ fn main() -> ExitCode {
         return code;
     }
     let cli = cli::Cli::parse();
-    match verbs::dispatch(cli, &config::Environment::of_process()) {
+    let environment = config::Environment::of_process();
+    match verbs::dispatch(cli, &environment) {
         Ok(()) => ExitCode::SUCCESS,
-        Err(failure) => verbs::report(&failure),
+        Err(failure) => {
+            handover::tell_predecessor(&environment, &failure);
+            verbs::report(&failure)
+        }
     }
 }

@@ -83,6 +83,10 @@ fn tls(text: &mut Text, snapshot: &Snapshot) {
     for certificate in &snapshot.certificates {
         expiry.sample(&[("source", &certificate.source)], certificate.not_after_unix);
     }
+    let mut orders = text.family(&family::ACME_ORDERS);
+    for (result, count) in snapshot.acme.iter().flat_map(|acme| &acme.orders_total) {
+        orders.sample(&[("result", result)], *count);
+    }
 }
 
 /// How a plain number is read from a load line.
@@ -188,7 +192,7 @@ fn seconds(ms: u64) -> f64 {
 mod tests {
     use super::*;
     use crate::histogram::Histogram;
-    use crate::snapshot::{CertificateSnapshot, CircuitState, InstanceState, TlsSnapshot};
+    use crate::snapshot::{AcmeSnapshot, CertificateSnapshot, CircuitState, InstanceState, TlsSnapshot};
 
     fn busy() -> Snapshot {
         let latency = Histogram::default();
@@ -211,6 +215,7 @@ mod tests {
             names: vec!["shop.example".into()],
             not_after_unix: 1_800_000_000,
         });
+        snapshot.acme = Some(AcmeSnapshot { orders_total: vec![("issued".into(), 2), ("refused".into(), 1)], troubles: Vec::new() });
         snapshot.load_lines.push(LoadLineSnapshot {
             upstream: "app".into(),
             limit: 12,

@@ -20,6 +20,9 @@ pub struct Snapshot {
     pub tls: TlsSnapshot,
     /// Those that are served, the first one first.
     pub certificates: Vec<CertificateSnapshot>,
+    /// What became of orders for certificates; `None` while TLS is not spoken.
+    #[serde(default)]
+    pub acme: Option<AcmeSnapshot>,
     /// The load line of each upstream that has one.
     pub load_lines: Vec<LoadLineSnapshot>,
     /// The breaker of each upstream that has one.
@@ -91,6 +94,25 @@ pub struct CertificateSnapshot {
     pub names: Vec<String>,
     /// Its end, in seconds since 1970.
     pub not_after_unix: u64,
+}
+
+/// What became of orders for certificates (ACME, RFC 8555).
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct AcmeSnapshot {
+    /// By result; every result is listed.
+    pub orders_total: Vec<(String, u64)>,
+    /// By name.
+    pub troubles: Vec<TroubleSnapshot>,
+}
+
+/// Why there is no certificate for a name, or no new one.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct TroubleSnapshot {
+    pub name: String,
+    /// What was wrong the last time, in words.
+    pub problem: String,
+    /// When the next order is due, in seconds since 1970.
+    pub again_at_unix: u64,
 }
 
 /// How much an upstream is trusted with, how much it has, and who waits or was turned away.

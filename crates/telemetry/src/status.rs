@@ -9,7 +9,9 @@ use std::time::Duration;
 use serde::{Deserialize, Serialize};
 
 use crate::histogram::HistogramCounts;
-use crate::snapshot::{CertificateSnapshot, EdgeSnapshot, InstanceSnapshot, InstanceState, LoadLineSnapshot, ReloadSnapshot, Snapshot};
+use crate::snapshot::{
+    CertificateSnapshot, EdgeSnapshot, InstanceSnapshot, InstanceState, LoadLineSnapshot, ReloadSnapshot, Snapshot, TroubleSnapshot,
+};
 
 /// A fleet as a person reads it. Rates, error shares and percentiles cover a recent stretch of time; `…_total` counts since the start.
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
@@ -71,6 +73,9 @@ pub struct TlsStatus {
     /// By reason.
     pub handshake_failures_total: BTreeMap<String, u64>,
     pub certificates: Vec<CertificateSnapshot>,
+    /// Names for which orders of certificates fail, and why.
+    #[serde(default)]
+    pub troubles: Vec<TroubleSnapshot>,
 }
 
 impl TlsStatus {
@@ -81,6 +86,7 @@ impl TlsStatus {
             handshakes_resumed_total: tls.handshakes_resumed_total,
             handshake_failures_total: tls.handshake_failures_total.iter().cloned().collect(),
             certificates: snapshot.certificates.clone(),
+            troubles: snapshot.acme.iter().flat_map(|acme| &acme.troubles).cloned().collect(),
         }
     }
 }

@@ -22,6 +22,7 @@ const ARROWS: &[(&str, &[&str])] = &[
             "plimsoll-state",
             "plimsoll-supervisor",
             "plimsoll-telemetry",
+            "plimsoll-trust",
         ],
     ),
     ("plimsoll-admin", &["plimsoll-policy", "plimsoll-telemetry"]),

@@ -47,6 +47,16 @@ impl Certificate {
         Ok(Self { names, validity, source: source.into(), key: Arc::new(key) })
     }
 
+    /// One that is shown to whoever checks a TLS-ALPN-01 challenge for a name, and to nobody else. Nothing but that client can read it: what it
+    /// proves is in an extension that others must refuse (RFC 8737, section 3).
+    pub fn for_challenge(name: &str, certificate: CertificateDer<'static>, key: PrivateKeyDer<'static>) -> Result<Self, Flaw> {
+        let unusable = || Flaw::Certificate(rustls::Error::InvalidCertificate(rustls::CertificateError::BadEncoding));
+        let validity = Validity::of(&certificate).ok_or_else(unusable)?;
+        let key = aws_lc_rs::default_provider().key_provider.load_private_key(key).map_err(Flaw::Key)?;
+        let key = Arc::new(CertifiedKey::new(vec![certificate], key));
+        Ok(Self { names: vec![name.to_owned()], validity, source: "challenge".into(), key })
+    }
+
     /// The host names it holds for, in lower case. `*.` at the beginning of one stands for any one label.
     pub fn names(&self) -> &[String] {
         &self.names

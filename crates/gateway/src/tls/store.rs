@@ -13,17 +13,25 @@ use tokio_rustls::rustls::server::{ClientHello, ResolvesServerCert};
 use tokio_rustls::rustls::sign::CertifiedKey;
 
 use super::certificate::Certificate;
+use super::issuance::Issuance;
 
 /// What a client that checks a TLS-ALPN-01 challenge speaks, and nothing else (RFC 8737).
 pub(super) const CHALLENGE_PROTOCOL: &[u8] = b"acme-tls/1";
+
+/// Challenges of each kind that may be under way. A further one is not answered.
+const CHALLENGES_MAX: usize = 64;
 
 /// Who put certificates into the store. Of two for one name, the one on the earlier shelf is shown.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub enum Shelf {
     /// Named by the operator.
     Files,
+    /// Issued by an authority that was asked for them.
+    Issued,
     /// Made on the spot, for development.
     Development,
+    /// Signed by themselves, so that TLS is spoken at all while there is nothing better.
+    Placeholder,
 }
 
 /// All certificates there are, by name.
@@ -31,12 +39,14 @@ pub enum Shelf {
 pub struct Store {
     shelves: Mutex<Shelves>,
     index: ArcSwap<Index>,
+    issuance: Issuance,
 }
 
 #[derive(Default)]
 struct Shelves {
     certificates: BTreeMap<Shelf, Vec<Arc<Certificate>>>,
     challenges: HashMap<String, Arc<Certificate>>,
+    answers: HashMap<String, Arc<str>>,
 }
 
 /// What handshakes look at.
@@ -48,6 +58,8 @@ struct Index {
     /// For clients that name no host, or one that nobody holds a certificate for.
     first: Option<Arc<Certificate>>,
     challenges: HashMap<String, Arc<Certificate>>,
+    /// By token.
+    answers: HashMap<String, Arc<str>>,
 }
 
 impl Store {
@@ -62,11 +74,20 @@ impl Store {
     pub fn put_challenge(&self, name: &str, certificate: Option<Arc<Certificate>>) {
         let mut shelves = self.shelves();
         let name = name.to_ascii_lowercase();
-        match certificate {
-            Some(certificate) => drop(shelves.challenges.insert(name, certificate)),
-            None => drop(shelves.challenges.remove(&name)),
-        }
+        replace(&mut shelves.challenges, name, certificate);
         self.index.store(Arc::new(Index::of(&shelves)));
+    }
+
+    /// Answers this to whoever checks an HTTP-01 challenge with the token (RFC 8555, section 8.3), until it is taken away with `None`.
+    pub fn put_answer(&self, token: &str, answer: Option<&str>) {
+        let mut shelves = self.shelves();
+        replace(&mut shelves.answers, token.to_owned(), answer.map(Arc::from));
+        self.index.store(Arc::new(Index::of(&shelves)));
+    }
+
+    /// What became of orders, for those who place them and those who watch.
+    pub fn issuance(&self) -> &Issuance {
+        &self.issuance
     }
 
     /// What is shown to a client that asks for this host: the certificate of exactly this name, one with a wildcard in the place of its first label,
@@ -89,6 +110,12 @@ impl Store {
         self.index.load().challenges.get(&*lower(name)).cloned()
     }
 
+    /// The answer to a token that is known.
+    pub(super) fn answer(&self, token: &[u8]) -> Option<Arc<str>> {
+        let index = self.index.load();
+        if index.answers.is_empty() { None } else { index.answers.get(std::str::from_utf8(token).ok()?).cloned() }
+    }
+
     fn shelves(&self) -> MutexGuard<'_, Shelves> {
         self.shelves.lock().unwrap_or_else(PoisonError::into_inner)
     }
@@ -96,7 +123,7 @@ impl Store {
 
 impl Index {
     fn of(shelves: &Shelves) -> Self {
-        let mut index = Self { challenges: shelves.challenges.clone(), ..Self::default() };
+        let mut index = Self { challenges: shelves.challenges.clone(), answers: shelves.answers.clone(), ..Self::default() };
         for certificate in shelves.certificates.values().flatten() {
             for name in certificate.names() {
                 let (names, key) = match name.strip_prefix("*.") {
@@ -122,6 +149,14 @@ impl ResolvesServerCert for Store {
 impl fmt::Debug for Store {
     fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
         formatter.debug_list().entries(self.certificates()).finish()
+    }
+}
+
+fn replace<T>(challenges: &mut HashMap<String, T>, key: String, value: Option<T>) {
+    match value {
+        Some(value) if challenges.len() < CHALLENGES_MAX || challenges.contains_key(&key) => drop(challenges.insert(key, value)),
+        Some(_) => tracing::warn!(max = CHALLENGES_MAX, "too many challenges at a time: one is not answered"),
+        None => drop(challenges.remove(&key)),
     }
 }
 
@@ -200,5 +235,22 @@ mod tests {
         assert_eq!(store.certificates().len(), 1);
         store.put_challenge("a.example", None);
         assert!(store.challenge("a.example").is_none());
+    }
+
+    #[test]
+    fn tokens_are_answered_until_they_are_taken_away_and_never_too_many() {
+        let store = Store::default();
+        assert!(store.answer(b"token").is_none());
+        for number in 0..2 * CHALLENGES_MAX {
+            store.put_answer(&format!("token{number}"), Some(&format!("answer{number}")));
+        }
+        assert_eq!(store.answer(b"token1").as_deref(), Some("answer1"));
+        assert!(store.answer(b"token").is_none() && store.answer(b"\xff").is_none());
+        let last = format!("token{CHALLENGES_MAX}");
+        assert!(store.answer(last.as_bytes()).is_none(), "one too many");
+        store.put_answer("token1", None);
+        store.put_answer(&last, Some("now"));
+        assert!(store.answer(b"token1").is_none());
+        assert_eq!(store.answer(last.as_bytes()).as_deref(), Some("now"));
     }
 }

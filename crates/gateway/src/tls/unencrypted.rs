@@ -2,6 +2,7 @@
 
 use std::time::Duration;
 
+use bytes::Bytes;
 use http::{Method, StatusCode};
 use plimsoll_policy::{Reason, Refusal};
 
@@ -22,6 +23,21 @@ pub enum Redirect {
     ToDoor,
     /// To the port under which clients reach that door.
     ToPort(u16),
+}
+
+/// Where whoever checks an HTTP-01 challenge looks for the answer to its token (RFC 8555, section 8.3).
+const CHALLENGES: &[u8] = b"/.well-known/acme-challenge/";
+
+/// The answer to a challenge that is under way; any other request goes on, one for a token that nobody knows too.
+pub(crate) fn answer_to_challenge(server: &Server, hop: &Hop, request: &Request) -> Option<Response> {
+    if !matches!(hop.channel(), Channel::Plain) || !(request.method == Method::GET || request.method == Method::HEAD) {
+        return None;
+    }
+    let answer = server.store.answer(request.target.strip_prefix(CHALLENGES)?)?;
+    let mut headers = Headers::default();
+    headers.push(b"content-type", b"application/octet-stream");
+    let head = ResponseHead { status: StatusCode::OK, headers, framing: Framing::Length(answer.len() as u64) };
+    Some(Response { head, body: ResponseBody::Full(Bytes::copy_from_slice(answer.as_bytes())) })
 }
 
 /// The redirect that a request gets instead of an answer, because it should have come encrypted. With `None` it goes on.

@@ -1,6 +1,8 @@
 //! What must hold between settings that are each fine alone.
 
+mod acme;
 mod itself;
+mod proxy_protocol;
 mod routing;
 mod tls;
 mod upstream;
@@ -31,6 +33,7 @@ pub fn check(draft: &mut Draft) {
     rules.client_tls();
     rules.timeouts();
     rules.limits();
+    rules.proxy_protocol();
     rules.balance();
     rules.fleet();
     rules.state();

@@ -9,6 +9,8 @@ use std::time::Duration;
 
 use ipnet::IpNet;
 
+use super::acme::Acme;
+use super::compression::Compression;
 use super::discovery::Discovery;
 use super::route::{Route, Switch};
 use super::shape::{
@@ -16,12 +18,15 @@ use super::shape::{
     Secret, SecretText, Share, Size, StateUrl, TIB, Time, UrlPath, Whole, choice,
 };
 use super::table::{Table, table};
+use super::tls::Tls;
 use super::upstream::Upstream;
 
 /// Every table, in the order in which people read them.
 pub const TABLES: &[Table<Settings>] = &[
     Settings::TABLE,
     Gateway::TABLE,
+    Tls::TABLE,
+    Acme::TABLE,
     Timeouts::TABLE,
     Limits::TABLE,
     Admission::TABLE,
@@ -31,6 +36,7 @@ pub const TABLES: &[Table<Settings>] = &[
     Health::TABLE,
     Ejection::TABLE,
     Discovery::TABLE,
+    Compression::TABLE,
     Admin::TABLE,
     Fleet::TABLE,
     State::TABLE,
@@ -47,7 +53,10 @@ table! {
     struct Settings at [Settings] {
         /// Directory for the control socket, the state and generated keys. It is made if it is missing.
         /// A relative path starts at the working directory. Two fleets need two directories.
-        data_dir: PathBuf = ".plimsoll".into(), Directory, flag "data-dir";
+        data_dir: PathBuf = ".plimsoll".into(), Directory, flag "data-dir", at restart;
+        /// Whether saving the file puts it in force, as `plimsoll reload` does. `auto` is `on` on a terminal, where what is wrong with it is seen,
+        /// and `off` elsewhere.
+        watch: Watch = Watch::Auto, Choice::<Watch>::new(), at restart;
     }
     parts {
         gateway: Gateway,
@@ -68,21 +77,24 @@ table! {
     /// The edge: where clients come in, and how their requests are spread over the instances.
     struct Gateway at [Settings.gateway] {
         /// Address the public listener binds to.
-        bind: IpAddr = Ipv4Addr::UNSPECIFIED.into(), Address;
+        bind: IpAddr = Ipv4Addr::UNSPECIFIED.into(), Address, at restart;
         /// Port of the public listener. 0 takes any free one and prints it.
-        port: u16 = 8080, Whole(0..=u16::MAX), flag "port";
+        port: u16 = 8080, Whole(0..=u16::MAX), flag "port", at restart;
         /// Threads that serve connections. 0 means one per core.
-        workers: usize = 0, Whole(0..=1_024);
+        workers: usize = 0, Whole(0..=1_024), at restart;
         /// Networks of the proxies in front of this one. Only what they say about the client in `Forwarded` and `X-Forwarded-*` is
         /// believed.
         trusted_proxies: Vec<IpNet> = Vec::new(), List(Network);
+        /// Whether every connection begins with a PROXY header (version 1 or 2), by which a load balancer says whose it is. `on` closes
+        /// connections that do not come from one of `trusted_proxies`.
+        proxy_protocol: Switch = Switch::Off, Choice::<Switch>::new();
         /// How an instance is picked. `p2c_ewma` takes two at random and then the one with less latency and load; `consistent_hash` keeps a
         /// client on one instance as long as that lives; `round_robin` and `least_connections` are what they say.
         balance: Balance = Balance::P2cEwma, Choice::<Balance>::new();
         /// What `consistent_hash` looks at: the client's address, a header or a cookie.
         hash_on: HashOn = HashOn::ClientIp, HashKey;
     }
-    parts { timeouts: Timeouts, limits: Limits, admission: Admission, retry: Retry, breaker: Breaker, hedge: Hedge, health: Health, ejection: Ejection, discovery: Discovery, }
+    parts { tls: Tls, timeouts: Timeouts, limits: Limits, admission: Admission, retry: Retry, breaker: Breaker, hedge: Hedge, health: Health, ejection: Ejection, discovery: Discovery, compression: Compression, }
 }
 
 table! {
@@ -96,6 +108,8 @@ table! {
         body_idle: Duration = 30 * SECOND, Time(WAIT);
         /// Time a client may accept nothing of its answer.
         write_idle: Duration = 60 * SECOND, Time(WAIT);
+        /// Over how much time of waiting for a client its pace is judged; see `body_bytes_per_second_min`.
+        pace_window: Duration = 10 * SECOND, Time(WAIT);
         /// Time to connect to an instance, for each attempt.
         connect: Duration = 2 * SECOND, Time(WAIT);
         /// Time from the request fully sent to the head of the answer, for each attempt.
@@ -114,6 +128,9 @@ table! {
     struct Limits at [Settings.gateway.limits] {
         /// Client connections at a time. Further ones are answered 503 and closed.
         connections_max: usize = 8_192, Whole(1..=1_000_000);
+        /// Connections of one client at a time: of an address, or of an IPv6 /64. Further ones are answered 503 and closed. 0 sets no cap;
+        /// trusted proxies have none.
+        connections_per_client_max: usize = 1_024, Whole(0..=1_000_000);
         /// Size of a request head: the request line and all headers. Larger ones are answered 431.
         head_bytes_max: u64 = 32 * KIB, Size(KIB..=MIB);
         /// Number of headers in a request. More are answered 431.
@@ -122,6 +139,12 @@ table! {
         target_bytes_max: u64 = 8 * KIB, Size(64..=MIB);
         /// Size of a request body. A larger one is answered 413, before it is read where its length is announced.
         body_bytes_max: u64 = 2 * 1_024 * MIB, Size(0..=TIB);
+        /// How many bytes of a request body must come in a second of waiting for it, until the answer begins. Slower ones are answered 408.
+        /// 0 takes any pace.
+        body_bytes_per_second_min: u64 = 256, Size(0..=MIB);
+        /// How many bytes of an answer a client must take in a second of waiting for it. An answer that is taken more slowly is broken off.
+        /// 0 takes any pace.
+        answer_bytes_per_second_min: u64 = 256, Size(0..=MIB);
         /// Idle connections that each worker keeps open to each instance.
         upstream_idle_per_instance_max: usize = 64, Whole(0..=10_000);
     }
@@ -241,14 +264,14 @@ table! {
     /// The operator's listener: dashboard, metrics, status.
     struct Admin at [Settings.admin] {
         /// Address the operator's listener binds to. Beyond loopback it needs a token.
-        bind: IpAddr = Ipv4Addr::LOCALHOST.into(), Address;
+        bind: IpAddr = Ipv4Addr::LOCALHOST.into(), Address, at restart;
         /// Port of the operator's listener. 0 takes any free one and prints it.
-        port: u16 = 8081, Whole(0..=u16::MAX), flag "admin-port";
+        port: u16 = 8081, Whole(0..=u16::MAX), flag "admin-port", at restart;
         /// Token that operators send as `Authorization: Bearer …`. Empty means none is needed, which is allowed on loopback only.
-        token: Secret = Secret::default(), SecretText { length_min: 16, may_be_empty: true };
+        token: Secret = Secret::default(), SecretText { length_min: 16, may_be_empty: true }, at restart;
         /// Host names the operator's listener answers to, besides loopback addresses and `localhost`. This keeps web pages from reaching it
         /// through a name of their own.
-        hosts: Vec<String> = Vec::new(), List(HostName);
+        hosts: Vec<String> = Vec::new(), List(HostName), at restart;
     }
 }
 
@@ -256,15 +279,15 @@ table! {
     /// The processes that `plimsoll up` and `plimsoll run` start.
     struct Fleet at [Settings.fleet] {
         /// Number of instances; 0 is three for `up`, and for `run` one per core but at least two.
-        instances: u32 = 0, Whole(0..=256), flag "instances";
+        instances: u32 = 0, Whole(0..=256), flag "instances", at restart;
         /// Time for an instance to become ready. One that needs longer is stopped and started again.
-        startup_timeout: Duration = 60 * SECOND, Time(WAIT);
+        startup_timeout: Duration = 60 * SECOND, Time(WAIT), at restart;
         /// Time between SIGTERM and SIGKILL.
-        stop_timeout: Duration = 10 * SECOND, Time(WAIT);
+        stop_timeout: Duration = 10 * SECOND, Time(WAIT), at restart;
         /// Wait before the first restart of an instance that died. Each further one waits twice as long, with jitter.
-        backoff_initial: Duration = 100 * MS, Time(WAIT);
+        backoff_initial: Duration = 100 * MS, Time(WAIT), at restart;
         /// Longest wait before a restart.
-        backoff_max: Duration = 10 * SECOND, Time(WAIT);
+        backoff_max: Duration = 10 * SECOND, Time(WAIT), at restart;
     }
 }
 
@@ -272,7 +295,7 @@ table! {
     /// What instances share.
     struct State at [Settings.state] {
         /// Where shared state lives: `sqlite:PATH` for one host, `redis://HOST:6379/0` for many. Empty means SQLite in `data_dir`.
-        url: String = String::new(), StateUrl;
+        url: String = String::new(), StateUrl, at restart;
     }
 }
 
@@ -280,9 +303,9 @@ table! {
     /// The reference API.
     struct Service at [Settings.service] {
         /// Keys that sign session cookies: the first signs, all are accepted. Empty means that one is generated and kept in `data_dir`.
-        session_keys: Vec<Secret> = Vec::new(), List(SecretText { length_min: 32, may_be_empty: false });
+        session_keys: Vec<Secret> = Vec::new(), List(SecretText { length_min: 32, may_be_empty: false }), at restart;
         /// How long a session lives after its last use.
-        session_ttl: Duration = 30 * MINUTE, Time(SECOND..=Duration::from_hours(365 * 24));
+        session_ttl: Duration = 30 * MINUTE, Time(SECOND..=Duration::from_hours(365 * 24)), at restart;
     }
 }
 
@@ -298,12 +321,17 @@ table! {
     /// What is written to the terminal.
     struct Log at [Settings.log] {
         /// How log lines look. `auto` is `pretty` on a terminal and `json` elsewhere.
-        format: LogFormat = LogFormat::Auto, Choice::<LogFormat>::new();
+        format: LogFormat = LogFormat::Auto, Choice::<LogFormat>::new(), at restart;
         /// The least important lines that are written.
-        level: LogLevel = LogLevel::Info, Choice::<LogLevel>::new();
+        level: LogLevel = LogLevel::Info, Choice::<LogLevel>::new(), at restart;
         /// Which requests get a line: those that failed, all, or none.
         access: AccessLog = AccessLog::Errors, Choice::<AccessLog>::new();
     }
+}
+
+choice! {
+    /// Whether saving the file puts it in force.
+    Watch { Auto = "auto", On = "on", Off = "off", }
 }
 
 choice! {

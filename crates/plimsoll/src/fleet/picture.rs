@@ -8,6 +8,8 @@ use plimsoll_supervisor::{Instance, State};
 use plimsoll_telemetry::{InstanceSnapshot, InstanceState, Snapshot};
 use tokio::sync::watch;
 
+use crate::reload::Record;
+
 pub struct Urls {
     pub public: String,
     pub admin: String,
@@ -16,8 +18,8 @@ pub struct Urls {
 type Instances = watch::Receiver<Arc<Vec<Instance>>>;
 
 /// The picture whenever somebody looks.
-pub fn source(gateway: Arc<Gateway>, instances: Instances, urls: Urls) -> plimsoll_admin::Source {
-    let taken = taken_by(gateway, urls);
+pub fn source(gateway: Arc<Gateway>, instances: Instances, urls: Urls, reloads: Arc<Record>) -> plimsoll_admin::Source {
+    let taken = taken_by(gateway, urls, reloads);
     Arc::new(move || {
         let mut snapshot = taken();
         let processes = instances.borrow();
@@ -31,7 +33,7 @@ pub fn source(gateway: Arc<Gateway>, instances: Instances, urls: Urls) -> plimso
 }
 
 /// The gateway's part of the picture.
-pub fn taken_by(gateway: Arc<Gateway>, urls: Urls) -> impl Fn() -> Snapshot {
+pub fn taken_by(gateway: Arc<Gateway>, urls: Urls, reloads: Arc<Record>) -> impl Fn() -> Snapshot {
     let started = Instant::now();
     move || Snapshot {
         version: env!("CARGO_PKG_VERSION").to_owned(),
@@ -40,7 +42,11 @@ pub fn taken_by(gateway: Arc<Gateway>, urls: Urls) -> impl Fn() -> Snapshot {
         public_url: urls.public.clone(),
         admin_url: urls.admin.clone(),
         draining: gateway.is_draining(),
+        reload: reloads.snapshot(),
         edge: gateway.edge(),
+        tls: gateway.tls(),
+        certificates: gateway.certificates(),
+        acme: gateway.acme(),
         load_lines: gateway.load_lines(),
         circuits: gateway.circuits(),
         instances: gateway.instances(),

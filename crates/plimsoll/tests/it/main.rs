@@ -6,6 +6,9 @@
     reason = "all of this is tests; the lints know only functions marked so"
 )]
 
+mod acme;
+mod activation;
+mod balancer;
 mod bare;
 mod config;
 mod dashboard;
@@ -14,6 +17,7 @@ mod edge_alone;
 mod ending;
 mod failures;
 mod fleet;
+mod hostile;
 mod http;
 mod lineage;
 mod load;

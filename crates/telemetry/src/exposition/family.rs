@@ -102,6 +102,7 @@ families! {
     HANDSHAKES = Counter "plimsoll_tls_handshakes_total" ["kind"] "TLS handshakes with clients, in full or resumed.";
     HANDSHAKE_FAILURES = Counter "plimsoll_tls_handshake_failures_total" ["reason"] "TLS handshakes with clients that came to nothing.";
     CERTIFICATE_EXPIRY = Gauge "plimsoll_tls_certificate_expiry_timestamp_seconds" ["source"] "When the certificate from this file ends, in seconds since 1970.";
+    ACME_ORDERS = Counter "plimsoll_acme_orders_total" ["result"] "Orders for certificates by what came of them: issued, refused, limited, failed.";
     LIMIT = Gauge "plimsoll_admission_limit" ["upstream"] "The load line: requests that all instances together may work on at once.";
     ADMITTED_NOW = Gauge "plimsoll_admission_in_flight" ["upstream"] "Places taken below the load line.";
     LINGERING = Gauge "plimsoll_admission_lingering" ["upstream"] "Places of requests whose client has left while the instance works on.";
