@@ -12,7 +12,7 @@ pub enum Fault {
     NotYetValid,
     OtherName,
     UnknownAuthority,
-    /// Anything else about its certificate: a broken signature, another purpose.
+    /// Anything else about its certificate, such as another purpose.
     Unfit,
     /// It wants a certificate from this side, or another one.
     WantsAnother,
@@ -48,7 +48,8 @@ impl Fault {
             CertificateError::Expired | CertificateError::ExpiredContext { .. } => Self::Expired,
             CertificateError::NotValidYet | CertificateError::NotValidYetContext { .. } => Self::NotYetValid,
             CertificateError::NotValidForName | CertificateError::NotValidForNameContext { .. } => Self::OtherName,
-            CertificateError::UnknownIssuer => Self::UnknownAuthority,
+            // A bad signature: an authority of that name is trusted, but it was not the one that signed.
+            CertificateError::UnknownIssuer | CertificateError::BadSignature => Self::UnknownAuthority,
             _ => Self::Unfit,
         }
     }
@@ -99,7 +100,8 @@ mod tests {
             (Error::InvalidCertificate(CertificateError::NotValidYet), Fault::NotYetValid),
             (Error::InvalidCertificate(CertificateError::NotValidForName), Fault::OtherName),
             (Error::InvalidCertificate(CertificateError::UnknownIssuer), Fault::UnknownAuthority),
-            (Error::InvalidCertificate(CertificateError::BadSignature), Fault::Unfit),
+            (Error::InvalidCertificate(CertificateError::BadSignature), Fault::UnknownAuthority),
+            (Error::InvalidCertificate(CertificateError::InvalidPurpose), Fault::Unfit),
             (Error::AlertReceived(AlertDescription::CertificateRequired), Fault::WantsAnother),
             (Error::AlertReceived(AlertDescription::UnknownCA), Fault::WantsAnother),
             (Error::AlertReceived(AlertDescription::HandshakeFailure), Fault::BrokeOff),
