@@ -295,6 +295,12 @@ impl Peer {
         answer
     }
 
+    /// Sends a request and takes the head of its answer, if the other side does not break off.
+    pub(crate) async fn try_ask(&mut self, request: impl AsRef<[u8]>) -> Option<Message> {
+        self.try_send(request).await.ok()?;
+        self.head().await
+    }
+
     /// Sends a request and takes its answer.
     pub(crate) async fn ask(&mut self, request: impl AsRef<[u8]>) -> Message {
         self.send(request).await;

@@ -133,7 +133,9 @@ async fn the_plain_door_sends_everybody_to_the_other_one() {
     let desk = Desk::new();
     desk.write("shop.pem", &[NAME]);
     let origin = Origin::named("x").await;
-    for (redirect, port) in [(Redirect::ToDoor, None), (Redirect::ToPort(443), Some(String::new())), (Redirect::ToPort(9), Some(":9".into()))] {
+    for (redirect, port) in
+        [(Redirect::ToDoor, None), (Redirect::ToPort(443), Some(String::new())), (Redirect::ToPort(9), Some(":9".into()))]
+    {
         let edge = Edge::with(desk.serving(&["shop.pem"], |config| config.redirect = redirect), &[&origin]).await;
         let port = port.unwrap_or_else(|| format!(":{}", edge.tls_address().port()));
         for method in ["GET", "POST"] {
@@ -218,8 +220,13 @@ async fn clients_show_a_certificate_that_is_believed_or_are_turned_away() {
     let origin = Origin::named("x").await;
     for optional in [false, true] {
         let authorities = desk.authority();
-        let edge = Edge::with(desk.serving(&["shop.pem"], |config| config.clients = Some(ClientCertificates { authorities, optional })), &[&origin]).await;
-        let forged = "GET /x HTTP/1.1\r\nhost: a\r\nClient-Cert: :Zm9yZ2Vk:\r\nClient_Cert: :Zm9yZ2Vk:\r\nclient-cert-chain: :Zm9yZ2Vk:\r\n\r\n";
+        let edge = Edge::with(
+            desk.serving(&["shop.pem"], |config| config.clients = Some(ClientCertificates { authorities, optional })),
+            &[&origin],
+        )
+        .await;
+        let forged =
+            "GET /x HTTP/1.1\r\nhost: a\r\nClient-Cert: :Zm9yZ2Vk:\r\nClient_Cert: :Zm9yZ2Vk:\r\nclient-cert-chain: :Zm9yZ2Vk:\r\n\r\n";
         let mut client = desk.client_with(&known).connect(&edge, NAME).await;
         assert_eq!(client.ask(forged).await.status(), 200);
         let request = origin.requests().pop().unwrap();

@@ -161,7 +161,7 @@ fn explain_tells_about_one_setting_one_table_and_what_is_near() {
         let shown = explain(&[key]);
         assert!(shown.contains(&format!("did you mean `plimsoll explain {meant}`?")), "{shown}");
     }
-    assert!(explain(&["port"]).contains("did you mean `plimsoll explain gateway.port` or `plimsoll explain admin.port`?"));
+    assert!(explain(&["port"]).contains("did you mean `plimsoll explain gateway.port` or `plimsoll explain gateway.tls.port`"));
 }
 
 #[test]

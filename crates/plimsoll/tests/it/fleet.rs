@@ -51,6 +51,11 @@ impl Fleet {
         self.port
     }
 
+    /// The port of the gateway on which TLS is spoken.
+    pub(crate) fn tls_port(&self) -> u16 {
+        launch::printed_port(&self.log(), "https").unwrap()
+    }
+
     pub(crate) fn admin_port(&self) -> u16 {
         self.admin_port
     }

@@ -132,7 +132,7 @@ impl Launch {
 }
 
 /// The port in `  gateway    http://localhost:8080`.
-fn printed_port(text: &str, name: &str) -> Option<u16> {
+pub(super) fn printed_port(text: &str, name: &str) -> Option<u16> {
     let line = text.lines().find(|line| line.strip_prefix("  ").is_some_and(|line| line.starts_with(name)))?;
     line.rsplit(':').next()?.trim().parse().ok()
 }
