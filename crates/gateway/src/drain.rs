@@ -18,34 +18,45 @@ pub(crate) enum Phase {
     Stopping,
 }
 
+/// Its life so far.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Life {
+    pub(crate) phase: Phase,
+    /// Whether connections could ever be taken.
+    pub(crate) was_open: bool,
+}
+
+impl Life {
+    /// Goes on to a phase; false if it is there already, or further.
+    pub(crate) fn enter(&mut self, phase: Phase) -> bool {
+        let is_later = phase > self.phase;
+        if is_later {
+            self.phase = phase;
+            self.was_open |= phase == Phase::Open;
+        }
+        is_later
+    }
+}
+
 /// The phase as workers hear it.
 #[derive(Clone)]
-pub(crate) struct Order(watch::Receiver<Phase>);
+pub(crate) struct Order(watch::Receiver<Life>);
 
 impl Order {
-    pub(crate) fn new(phase: Phase) -> (watch::Sender<Phase>, Self) {
-        let (sender, receiver) = watch::channel(phase);
+    pub(crate) fn new(phase: Phase) -> (watch::Sender<Life>, Self) {
+        let (sender, receiver) = watch::channel(Life { phase, was_open: phase == Phase::Open });
         (sender, Self(receiver))
     }
 
     /// Returns when connections may be taken.
     pub(crate) async fn opened(mut self) {
-        let _ = self.0.wait_for(|phase| *phase >= Phase::Open).await;
+        let _ = self.0.wait_for(|life| life.phase >= Phase::Open).await;
     }
 
-    /// Returns when no more connections may be taken, with whether any ever were, and why. If whoever could say so is gone, it is time to stop.
-    pub(crate) async fn ended(mut self) -> (bool, Phase) {
-        let mut was_open = *self.0.borrow() == Phase::Open;
-        loop {
-            let phase = *self.0.borrow_and_update();
-            was_open |= phase == Phase::Open;
-            if phase > Phase::Open {
-                return (was_open, phase);
-            }
-            if self.0.changed().await.is_err() {
-                return (was_open, Phase::Stopping);
-            }
-        }
+    /// Returns when no more connections may be taken. If whoever could say so is gone, it is time to stop.
+    pub(crate) async fn ended(mut self) -> Life {
+        let ended = self.0.wait_for(|life| life.phase > Phase::Open).await.map(|life| *life);
+        ended.unwrap_or_else(|_| Life { phase: Phase::Stopping, ..*self.0.borrow() })
     }
 }
 

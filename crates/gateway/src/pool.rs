@@ -1,11 +1,13 @@
 //! Idle connections to instances. One pool per worker thread: taking a connection is a lookup and a pop, without a lock.
 
-use std::cell::RefCell;
+use std::cell::{Cell, RefCell};
 use std::collections::HashMap;
+use std::hash::{BuildHasherDefault, Hasher};
 use std::rc::Rc;
 use std::time::Duration;
 
 use bytes::BytesMut;
+use plimsoll_policy::clock;
 use tokio::time::Instant;
 
 use crate::alarm::Alarm;
@@ -54,15 +56,39 @@ impl Connection {
 #[allow(clippy::vec_box, reason = "what is popped moves on as a pointer")]
 type Idle = Vec<Box<Connection>>;
 
+/// Slots are small numbers that nobody outside chooses: they need no hash that withstands an attack, which costs more than the rest of a look-up.
+#[derive(Default)]
+struct Slot(u64);
+
+impl Hasher for Slot {
+    fn finish(&self) -> u64 {
+        self.0
+    }
+
+    fn write(&mut self, _: &[u8]) {
+        unreachable!("a slot is one number");
+    }
+
+    fn write_u64(&mut self, slot: u64) {
+        // The table looks at the highest bits and at the lowest.
+        self.0 = slot.wrapping_mul(0x9e37_79b9_7f4a_7c15);
+    }
+}
+
 /// Keyed by the member's slot, a number never used twice.
 pub(crate) struct Pool {
-    idle: RefCell<HashMap<u64, Idle>>,
-    per_member_max: usize,
+    idle: RefCell<HashMap<u64, Idle, BuildHasherDefault<Slot>>>,
+    per_member_max: Cell<usize>,
 }
 
 impl Pool {
     pub(crate) fn new(per_member_max: usize) -> Rc<Self> {
-        Rc::new(Self { idle: RefCell::default(), per_member_max })
+        Rc::new(Self { idle: RefCell::default(), per_member_max: Cell::new(per_member_max) })
+    }
+
+    /// For connections that come back from now on.
+    pub(crate) fn keep_at_most(&self, per_member_max: usize) {
+        self.per_member_max.set(per_member_max);
     }
 
     /// The most recently used connection that is still good.
@@ -70,7 +96,7 @@ impl Pool {
         let mut idle = self.idle.borrow_mut();
         let connections = idle.get_mut(&slot)?;
         while let Some(mut connection) = connections.pop() {
-            if connection.idle_since.elapsed() >= reuse.age_max() {
+            if clock::since(connection.idle_since) >= reuse.age_max() {
                 // The rest is older still; what is too old for this attempt may not be for others.
                 connections.push(connection);
                 return None;
@@ -83,12 +109,14 @@ impl Pool {
     }
 
     pub(crate) fn put(&self, slot: u64, mut connection: Box<Connection>) {
-        connection.idle_since = Instant::now();
+        connection.idle_since = clock::now();
         connection.alarm.off();
         let mut idle = self.idle.borrow_mut();
         let connections = idle.entry(slot).or_default();
-        if connections.len() < self.per_member_max {
-            connections.push(connection);
+        connections.push(connection);
+        if connections.len() > self.per_member_max.get() {
+            // The one that rests for the longest goes. Kept, it would soon be too old for anybody, and keep out those that are not.
+            connections.remove(0);
         }
     }
 
@@ -103,5 +131,31 @@ impl Pool {
     /// Closes everything: the gateway is going.
     pub(crate) fn clear(&self) {
         self.idle.borrow_mut().clear();
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use tokio::net::UnixStream;
+
+    #[tokio::test]
+    async fn a_full_pool_gives_up_what_has_rested_for_the_longest() {
+        let pool = Pool::new(2);
+        let mut others = Vec::new();
+        let mut connections: Vec<_> = (0..3)
+            .map(|_| {
+                let (ours, other) = UnixStream::pair().unwrap();
+                others.push(other);
+                Connection::new(ours.into())
+            })
+            .collect();
+        let places: Vec<*const Connection> = connections.iter().map(|connection| &raw const **connection).collect();
+        for connection in connections.drain(..) {
+            pool.put(7, connection);
+        }
+        let taken = std::iter::from_fn(|| pool.take(7, Reuse::Any)).map(|connection| &raw const *connection);
+        assert_eq!(taken.collect::<Vec<_>>(), [places[2], places[1]]);
+        assert!(pool.take(8, Reuse::Any).is_none());
     }
 }

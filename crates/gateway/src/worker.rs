@@ -13,7 +13,7 @@ use std::sync::atomic::Ordering::Relaxed;
 use std::time::Duration;
 
 use bytes::BytesMut;
-use plimsoll_policy::Reason;
+use plimsoll_policy::{Reason, clock};
 use tokio::net::{TcpListener, TcpStream};
 use tokio::sync::{mpsc, oneshot};
 use tokio::task::JoinSet;
@@ -22,7 +22,7 @@ use tokio_util::task::TaskTracker;
 
 use crate::clients::{Clients, Entered};
 use crate::config::{Config, Speaks};
-use crate::drain::{Drain, Order, Phase};
+use crate::drain::{Drain, Life, Order, Phase};
 use crate::http1::Wire;
 use crate::http1::server::Server;
 use crate::http2;
@@ -116,7 +116,7 @@ pub(crate) async fn run(start: Start) -> io::Result<()> {
         let listener = TcpListener::from_std(listener)?;
         accepting.spawn_local(accept(Rc::clone(&worker), listener, speaks, connections.clone(), order.clone()));
     }
-    let (was_open, phase) = tokio::select! {
+    let Life { phase, was_open } = tokio::select! {
         never = adopt(&worker, reloads) => match never {},
         never = sweep(&worker) => match never {},
         ended = order.ended() => ended,
@@ -128,7 +128,7 @@ pub(crate) async fn run(start: Start) -> io::Result<()> {
         let queued = std::iter::from_fn(|| listener.accept().ok());
         for (stream, address) in queued.take(LAST_LOOKS_MAX) {
             stream.set_nonblocking(true)?;
-            connections.spawn_local(serve(Rc::clone(&worker), TcpStream::from_std(stream)?, address, speaks));
+            connections.spawn_local(clock::held(serve(Rc::clone(&worker), TcpStream::from_std(stream)?, address, speaks)));
         }
     }
     connections.close();
@@ -168,7 +168,7 @@ async fn accept(worker: Rc<Worker>, listener: TcpListener, speaks: Speaks, conne
     loop {
         match listener.accept().await {
             Ok((stream, address)) => {
-                connections.spawn_local(serve(Rc::clone(&worker), stream, address, speaks));
+                connections.spawn_local(clock::held(serve(Rc::clone(&worker), stream, address, speaks)));
             }
             // Out of file descriptors, or the peer left in the queue: neither is cured by trying again at once.
             Err(error) => {

@@ -2,7 +2,7 @@
 
 use std::fs::{self, DirBuilder, File, OpenOptions, TryLockError};
 use std::io::{self, Read, Write};
-use std::os::unix::fs::{DirBuilderExt, OpenOptionsExt};
+use std::os::unix::fs::{DirBuilderExt, MetadataExt, OpenOptionsExt};
 use std::path::{Path, PathBuf};
 
 use anyhow::{Context, anyhow};
@@ -16,7 +16,14 @@ pub struct DataDir(PathBuf);
 
 /// Held for as long as the fleet runs; the kernel lets go of it even after a `kill -9`.
 #[derive(Debug)]
-pub struct Claim(#[allow(dead_code, reason = "the lock lives as long as the file is open")] File);
+pub struct Claim(File);
+
+impl Claim {
+    /// For a process that takes over. The claim ends with the last of those that share it.
+    pub fn share(&self) -> io::Result<File> {
+        self.0.try_clone()
+    }
+}
 
 impl DataDir {
     /// Makes the directory if it is missing, readable for nobody else.
@@ -43,9 +50,16 @@ impl DataDir {
         socket_in(&self.0)
     }
 
-    /// Makes sure that no other fleet uses this directory.
-    pub fn claim(&self) -> Result<Claim, Failure> {
+    /// Makes sure that no other fleet uses this directory. A claim that a predecessor shares with us is as good, if it is on this directory.
+    pub fn claim(&self, shared: Option<File>) -> Result<Claim, Failure> {
         let path = self.0.join("lock");
+        let is_ours = |file: &File| {
+            let identity = |about: fs::Metadata| (about.dev(), about.ino());
+            file.metadata().and_then(|shared| Ok(identity(shared) == identity(path.metadata()?))).unwrap_or(false)
+        };
+        if let Some(shared) = shared.filter(is_ours) {
+            return Ok(Claim(shared));
+        }
         let file = OpenOptions::new()
             .create(true)
             .truncate(false)

@@ -44,11 +44,12 @@ struct Found {
 }
 
 /// The upstreams whose servers are looked after. An upstream that stays as it is keeps its channel, and the gateway what it knows.
-#[derive(Default)]
+#[derive(Clone, Default)]
 pub struct Discovery {
     running: Vec<Running>,
 }
 
+#[derive(Clone)]
 struct Running {
     spec: Spec,
     endpoints: watch::Receiver<Vec<Endpoint>>,

@@ -14,19 +14,20 @@ use std::ffi::OsString;
 use std::sync::{Arc, OnceLock};
 
 use anyhow::{Context, anyhow};
-use plimsoll_gateway::{Address, Endpoint, Gateway, OnHealth, Source};
+use plimsoll_gateway::{Address, Endpoint, OnHealth, Setup};
 use plimsoll_supervisor::{Backoff, Instance, SELF_EXE, Spec, State, Supervisor};
 use tokio::sync::watch;
 use tokio::time::Instant;
 
-use crate::banner::{self, Banner};
-use crate::config::Settings;
-use crate::data_dir::DataDir;
+use crate::banner::{self, Banner, Encrypted};
 use crate::edge;
-use crate::open_files;
+use crate::ground::Ground;
 use crate::operator::Operator;
+use crate::reload::Record;
 use crate::report::Failure;
+use crate::running::{End, Parts, Running};
 use crate::signals::Signals;
+use crate::start::Start;
 use diagnosis::Diagnosis;
 pub use news::say;
 use news::{News, Reporter};
@@ -48,80 +49,80 @@ pub struct Plan {
 }
 
 /// Runs the fleet until it is told to stop, and drains it. Everything it started has ended when it returns, whatever it returns.
-pub fn run(plan: Plan, settings: &Settings, data_dir: &DataDir) -> Result<(), Failure> {
-    let _claim = data_dir.claim()?;
-    let open_files = open_files::raise();
-    open_files::warn_if_too_few(settings);
-    let spec = spec(&plan, settings, data_dir, open_files);
-    let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().context("cannot start the runtime")?;
-    runtime.block_on(start_and_stop(plan, spec, settings, data_dir))
-}
-
-async fn start_and_stop(plan: Plan, spec: Spec, settings: &Settings, data_dir: &DataDir) -> Result<(), Failure> {
-    let mut signals = Signals::listen().context("cannot listen for signals")?;
+pub async fn run(plan: Plan, mut start: Start) -> Result<(), Failure> {
+    let signals = Signals::listen_to_all().context("cannot listen for signals")?;
     let started = Instant::now();
-    let operator = Operator::bind(settings, data_dir).await?;
+    let settings = start.settings.clone();
+    let spec = spec(&plan, &start);
+    let (operator, controls) = Operator::bind(&settings, &start.data_dir, &mut start.inherited).await?;
     let operator_address = operator.address;
     let names: Vec<_> = (1..=plan.instances).map(|number| format!("{}-{number}", plan.name)).collect();
     let supervisor: Arc<OnceLock<Supervisor>> = Arc::default();
     let (publish, endpoints) = watch::channel(Vec::new());
-    let source = Source { config: edge::fleet(settings, &plan.name), endpoints };
+    let mut ground = Ground::Fleet { name: plan.name, endpoints };
+    let setup = Setup { config: edge::config(&settings)?, routes: ground.routes(&settings)?, sources: ground.sources(&settings)? };
     let diagnosis = Arc::new(Diagnosis::default());
-    let gateway = edge::start(settings, vec![source], edge::fleet_routes(settings)?, &readiness(&supervisor, &diagnosis))?;
+    let gateway = Arc::new(edge::start(&settings, setup, &mut start.inherited, &readiness(&supervisor, &diagnosis))?);
+    let address = gateway.address();
+    let encrypted = Encrypted::of(&gateway, &settings);
     let (running, events) = Supervisor::start(spec).await.map_err(hinted)?;
     let instances = running.instances();
     let _ = supervisor.set(running);
     let joined = tokio::spawn(join(instances.clone(), publish));
-    let gateway = Arc::new(gateway);
-    let urls = picture::Urls { public: banner::url(gateway.address()), admin: banner::url(operator_address) };
-    let serving = operator.serve(picture::source(Arc::clone(&gateway), instances.clone(), urls));
+    let record = Arc::<Record>::default();
+    let urls = picture::Urls { public: banner::public_url(address, encrypted.as_ref()), admin: banner::url(operator_address) };
+    let source = picture::source(Arc::clone(&gateway), instances.clone(), urls, Arc::clone(&record));
     let mut reporter = Reporter::start(events)?;
+    let mut running = Running::new(start, Parts { signals, operator: (operator, source), controls, ground, gateway, record }).await;
+    if !running.waits() {
+        running.open().await?;
+    }
 
     let came_up = tokio::select! {
         news = reporter.first_start(&names) => Some(news),
         never = diagnosis.watch(&instances, &settings.gateway.health.path) => match never {},
-        () = signals.next() => None,
+        () = running.signals.stop() => None,
     };
     let outcome = match came_up {
-        Some(News::Up) => {
-            let banner = Banner {
-                gateway: gateway.address(),
-                operator: operator_address,
-                instances: names,
-                ready_after: started.elapsed(),
-                state: plan.state,
-                path: plan.path,
-                settings,
-            };
-            say(&banner.to_string());
-            signals.next().await;
-            Ok(())
-        }
+        Some(News::Up) => running.open().await.map(|()| true),
         Some(News::Failed(failure)) => Err(failure.hint_if(diagnosis.said())),
-        None => Ok(()),
+        None => Ok(false),
     };
-    if outcome.is_ok() {
-        say("draining: requests in flight finish first; once more to stop at once\n");
-    }
-    let stop = stop(gateway, &supervisor, outcome.is_err());
-    tokio::select! {
-        () = stop => {}
-        () = signals.next() => {}
+    let stop = async {
+        if let Some(supervisor) = supervisor.get() {
+            supervisor.stop().await;
+        }
+    };
+    match outcome {
+        Ok(is_up) => {
+            let mut end = End::Stop;
+            if is_up {
+                let (instances, state, path, ready_after) = (names, plan.state, plan.path, started.elapsed());
+                let banner = Banner {
+                    gateway: address,
+                    encrypted,
+                    operator: operator_address,
+                    instances,
+                    ready_after,
+                    state,
+                    path,
+                    settings: &settings,
+                };
+                running.systemd.ready();
+                say(&banner.to_string());
+                end = running.until_the_end().await;
+            }
+            // The edge first, so that no request meets an instance that is going.
+            running.end(end, stop).await;
+        }
+        Err(failure) => {
+            running.abandon(stop).await;
+            return Err(failure);
+        }
     }
     joined.abort();
-    serving.stop().await;
     drop(supervisor);
-    outcome
-}
-
-/// The edge first, so that no request meets an instance that is going.
-async fn stop(gateway: Arc<Gateway>, supervisor: &OnceLock<Supervisor>, at_once: bool) {
-    if !at_once {
-        gateway.drain().await;
-    }
-    if let Some(supervisor) = supervisor.get() {
-        supervisor.stop().await;
-    }
+    Ok(())
 }
 
 /// Hands the probes' results back to the supervisor.
@@ -157,8 +158,13 @@ fn endpoint(instance: &Instance) -> Endpoint {
     Endpoint { id: instance.id.as_str().into(), generation: instance.generation, address, weight: 1, priority: 0, draining: !takes_traffic }
 }
 
-fn spec(plan: &Plan, settings: &Settings, data_dir: &DataDir, open_files: Option<u64>) -> Spec {
-    let fleet = &settings.fleet;
+fn spec(plan: &Plan, start: &Start) -> Spec {
+    let fleet = &start.settings.fleet;
+    let mut sockets = start.data_dir.path().join("run");
+    if start.inherited.predecessor.is_some() {
+        // Those of the instances that we take over from are still in use.
+        sockets.push(std::process::id().to_string());
+    }
     Spec {
         name_prefix: plan.name.clone(),
         instances: plan.instances,
@@ -167,8 +173,8 @@ fn spec(plan: &Plan, settings: &Settings, data_dir: &DataDir, open_files: Option
         startup_timeout: fleet.startup_timeout,
         stop_timeout: fleet.stop_timeout,
         backoff: Backoff { initial: fleet.backoff_initial, max: fleet.backoff_max },
-        open_files,
-        ..Spec::new(SELF_EXE.into(), data_dir.path().join("run"), plan.command.clone())
+        open_files: start.open_files,
+        ..Spec::new(SELF_EXE.into(), sockets, plan.command.clone())
     }
 }
 

@@ -7,10 +7,15 @@ use plimsoll_telemetry::log::{self, Config, Format, Guard};
 use crate::config::{Environment, LogFormat, Named, Settings};
 use crate::report::Failure;
 
+/// Whether somebody may be looking.
+pub fn is_on_terminal() -> bool {
+    io::stderr().is_terminal()
+}
+
 /// The format in force, with `auto` decided.
 pub fn format(settings: &Settings) -> LogFormat {
     match settings.log.format {
-        LogFormat::Auto if io::stderr().is_terminal() => LogFormat::Pretty,
+        LogFormat::Auto if is_on_terminal() => LogFormat::Pretty,
         LogFormat::Auto => LogFormat::Json,
         format => format,
     }

@@ -3,6 +3,8 @@
 use std::fmt::{self, Display};
 use std::process::ExitCode;
 
+use plimsoll_admin::{Answer, Outcome};
+
 /// Whose turn it is.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum Kind {
@@ -40,6 +42,13 @@ impl Failure {
         Self { kind: Kind::Missed, ..Self::asked(message) }
     }
 
+    /// What was going on, before the error.
+    #[must_use]
+    pub fn context(mut self, context: &'static str) -> Self {
+        self.error = self.error.context(context);
+        self
+    }
+
     /// What to do about it: one sentence, or a command to paste.
     #[must_use]
     pub fn hint(mut self, hint: impl Into<String>) -> Self {
@@ -58,6 +67,19 @@ impl Failure {
     pub fn details(mut self, details: String) -> Self {
         self.details = details;
         self
+    }
+
+    /// For whoever gave the order that failed, in another process.
+    pub fn into_answer(self) -> Answer {
+        let outcome = if self.kind == Kind::Asked { Outcome::Mistaken } else { Outcome::Failed };
+        Answer { outcome, text: format!("{:#}", self.error), details: self.details, hint: self.hint }
+    }
+
+    /// Back from there.
+    pub fn of_answer(answer: Answer) -> Self {
+        let Answer { outcome, text, details, hint } = answer;
+        let failure = if outcome == Outcome::Mistaken { Self::asked(text) } else { Self::failed(anyhow::anyhow!(text)) };
+        failure.details(details).hint_if(hint)
     }
 
     pub fn exit_code(&self) -> ExitCode {

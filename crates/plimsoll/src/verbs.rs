@@ -1,18 +1,22 @@
 //! What the binary can be told to do: one file for each verb. Only here is anything printed.
 #![allow(clippy::print_stdout, clippy::print_stderr, reason = "verbs talk to people")]
 
+mod ask;
 mod check;
 mod explain;
 mod gateway;
 mod load;
+mod reload;
 mod run;
 mod serve;
 mod status;
 mod up;
+mod upgrade;
 
+use std::path::PathBuf;
 use std::process::ExitCode;
 
-use crate::cli::{Cli, RunArgs, StatusArgs, Verb};
+use crate::cli::{Cli, RunArgs, RunningArgs, Verb};
 use crate::config::{self, Environment, Flags, Loaded, Mistake, Mistakes};
 use crate::report::Failure;
 
@@ -20,15 +24,14 @@ use crate::report::Failure;
 pub fn dispatch(cli: Cli, environment: &Environment) -> Result<(), Failure> {
     let settings = |flags: &Flags| load(flags, environment).map(|loaded| loaded.settings);
     match cli.verb.unwrap_or(Verb::Up(cli.up)) {
-        Verb::Up(args) => up::run(load(&args.settings.0, environment)?, &args.settings.0, environment),
-        Verb::Run(args) => {
-            let flags = flags_of_run(&args)?;
-            run::run(&args, &settings(&flags)?, environment)
-        }
-        Verb::Gateway(args) => gateway::run(&settings(&args.settings.0)?, environment),
+        Verb::Up(args) => up::run(&args.settings.0, environment),
+        Verb::Run(args) => run::run(&args, flags_of_run(&args)?, environment),
+        Verb::Gateway(args) => gateway::run(args.settings.0, environment),
         Verb::Load(args) => load::run(&args, environment),
         Verb::Serve => serve::run(&settings(&Flags::default())?, environment),
-        Verb::Status(args) => status::run(&args, &settings(&flags_of_status(&args))?),
+        Verb::Status(args) => status::run(&data_dir_of(&args, environment)?, args.json),
+        Verb::Reload(args) => reload::run(&data_dir_of(&args, environment)?, args.json),
+        Verb::Upgrade(args) => upgrade::run(&data_dir_of(&args, environment)?, args.json),
         Verb::Check(args) => check::run(&args, environment),
         Verb::Explain(args) => explain::run(&args, environment),
     }
@@ -49,7 +52,7 @@ fn load(flags: &Flags, environment: &Environment) -> Result<Loaded, Failure> {
     Ok(loaded)
 }
 
-fn mistaken(Mistakes(mistakes): Mistakes) -> Failure {
+pub fn mistaken(Mistakes(mistakes): Mistakes) -> Failure {
     let count = mistakes.iter().filter(|mistake| mistake.is_error()).count();
     Failure::asked(format!("the configuration has {}", counted(count, "mistake"))).details(shown(&mistakes))
 }
@@ -78,6 +81,8 @@ fn flags_of_run(args: &RunArgs) -> Result<Flags, Failure> {
     Ok(flags)
 }
 
-fn flags_of_status(args: &StatusArgs) -> Flags {
-    Flags { config: args.config.clone(), values: args.data_dir.clone().map(|directory| ("data-dir", directory)).into_iter().collect() }
+/// Found even if the file has mistakes elsewhere: it is the running fleet that must judge them.
+fn data_dir_of(args: &RunningArgs, environment: &Environment) -> Result<PathBuf, Failure> {
+    let values = args.data_dir.clone().map(|directory| ("data-dir", directory)).into_iter().collect();
+    config::data_dir(&Flags { config: args.config.clone(), values }, environment).map_err(mistaken)
 }

@@ -39,6 +39,7 @@ mod supervisor;
 pub use error::Error;
 pub use event::{Event, Events, Stream};
 pub use instance::{Address, Instance, State};
+pub use process::successor::Successor;
 pub use reexec::{SELF_EXE, hidden_verb};
 pub use spec::{Backoff, Spec};
 pub use supervisor::Supervisor;

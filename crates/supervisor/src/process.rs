@@ -10,6 +10,7 @@
 
 mod group;
 pub(crate) mod listening;
+pub(crate) mod successor;
 
 use std::io::{self, Write};
 use std::os::unix::process::CommandExt;

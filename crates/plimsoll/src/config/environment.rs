@@ -17,7 +17,14 @@ use super::table::Field;
 /// Variables that begin so are ours.
 const PREFIX: &str = "PLIMSOLL_";
 /// Those that are no settings: which file to read, and what an instance is told about itself.
-const OTHERS: [&str; 4] = [FILE_VARIABLE, "PLIMSOLL_INSTANCE", "PLIMSOLL_SOCKET", "PLIMSOLL_VERSION"];
+const OTHERS: [&str; 5] = [FILE_VARIABLE, "PLIMSOLL_INSTANCE", "PLIMSOLL_SOCKET", "PLIMSOLL_VERSION", PREDECESSOR];
+
+/// Names the process that the next one takes over from. It is for that one alone, and not even seen by those it starts.
+const PREDECESSOR: &str = "PLIMSOLL_SUCCEEDS";
+/// What a service manager tells the process that it has started, and nobody else.
+const OF_SERVICE_MANAGER: [&str; 6] = ["NOTIFY_SOCKET", "WATCHDOG_PID", "WATCHDOG_USEC", "LISTEN_PID", "LISTEN_FDS", "LISTEN_FDNAMES"];
+/// Those of them that hold for a successor too.
+const INHERITED: [&str; 2] = ["NOTIFY_SOCKET", "WATCHDOG_USEC"];
 
 /// The environment as it was when the program started.
 #[derive(Clone, Debug, Default)]
@@ -42,9 +49,28 @@ impl Environment {
         self.0.get(OsStr::new(name)).map(OsString::as_os_str)
     }
 
-    /// Every variable: what child processes inherit.
-    pub fn variables(&self) -> impl Iterator<Item = (&OsStr, &OsStr)> {
+    fn variables(&self) -> impl Iterator<Item = (&OsStr, &OsStr)> {
         self.0.iter().map(|(name, value)| (name.as_os_str(), value.as_os_str()))
+    }
+
+    /// What instances inherit: everything that is not meant for us.
+    pub fn for_instances(&self) -> Vec<(OsString, OsString)> {
+        let is_ours = |name: &OsStr| name == PREDECESSOR || OF_SERVICE_MANAGER.iter().any(|ours| name == *ours);
+        self.variables().filter(|(name, _)| !is_ours(name)).map(|(name, value)| (name.to_owned(), value.to_owned())).collect()
+    }
+
+    /// What a successor of this process gets.
+    pub fn for_successor(&self) -> Vec<(OsString, OsString)> {
+        let mut variables = self.for_instances();
+        variables.extend(INHERITED.iter().filter_map(|name| Some((OsString::from(name), self.get(name)?.to_owned()))));
+        variables.push((PREDECESSOR.into(), std::process::id().to_string().into()));
+        variables
+    }
+
+    /// Whether our parent has started us to take over from it.
+    pub fn is_successor(&self) -> bool {
+        let named = self.get(PREDECESSOR).and_then(|pid| pid.to_str()?.parse().ok());
+        named.is_some() && named == rustix::process::getppid().map(|pid| pid.as_raw_nonzero().get())
     }
 }
 

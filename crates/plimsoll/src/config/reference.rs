@@ -99,6 +99,7 @@ pub fn as_markdown() -> String {
             ways.extend(field.flag.map(|flag| format!("`--{flag}`")));
             ways.extend(field.flag_variable().map(|name| format!("`{name}`")));
             ways.push(format!("`{}`", field.variable()));
+            ways.extend(field.restart.then(|| "read once, at the start".to_owned()));
             ways
         });
     }

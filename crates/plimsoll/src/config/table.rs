@@ -34,6 +34,8 @@ pub struct Field<T> {
     pub secret: bool,
     /// May be left out where there is no default.
     pub optional: bool,
+    /// Read once, at the start: a reload cannot change it.
+    pub restart: bool,
     pub read: fn(&mut T, &Raw<'_>) -> Read<()>,
     /// The value as TOML.
     pub print: fn(&T) -> String,
@@ -76,14 +78,15 @@ fn lines(doc: &'static str) -> Vec<&'static str> {
 /// Declares a struct of settings and its [`Table`].
 ///
 /// `struct Timeouts at [Settings.gateway.timeouts]` is a part of the one tree of settings; its path follows from its place.
-/// `struct Route at [Route as "route"]` is an entry of an array of tables and stands for itself.
+/// `struct Route at [Route as "route"]` is an entry of an array of tables and stands for itself. `at restart` marks what a reload cannot
+/// change.
 macro_rules! table {
     (
         $(#[doc = $about:literal])+
         struct $name:ident at $at:tt {
             $(
                 $(#[doc = $doc:literal])+
-                $field:ident $(as $key:literal)? : $kind:ty = $default:expr, $shape:expr $(, flag $flag:literal)? ;
+                $field:ident $(as $key:literal)? : $kind:ty = $default:expr, $shape:expr $(, flag $flag:literal)? $(, at $restart:ident)? ;
             )+
         }
         $( parts { $( $(#[doc = $part_doc:literal])? $part:ident : $part_kind:ty, )+ } )?
@@ -111,6 +114,7 @@ macro_rules! table {
                     flag: table!(@flag $($flag)?),
                     secret: $crate::config::shape::is_secret(&$shape),
                     optional: $crate::config::shape::is_optional(&$shape),
+                    restart: table!(@restart $($restart)?),
                     read: |target, raw| {
                         table!(@place target $at $field) = $crate::config::shape::Shape::read(&$shape, raw)?;
                         Ok(())
@@ -133,5 +137,7 @@ macro_rules! table {
     (@joined [$root:ident $(. $step:ident)*] $key:expr) => { concat!($( stringify!($step), ".", )* $key) };
     (@flag $flag:literal) => { Some($flag) };
     (@flag) => { None };
+    (@restart restart) => { true };
+    (@restart) => { false };
 }
 pub(super) use table;

@@ -46,12 +46,12 @@ fn measure(args: &MeasureArgs, environment: &Environment) -> Result<(), Failure>
         tokio::pin!(measured);
         tokio::select! {
             report = &mut measured => return report,
-            () = signals.next() => stop.cancel(),
+            () = signals.stop() => stop.cancel(),
         }
         live.found("stopping: what is under way is waited for; once more to stop at once");
         tokio::select! {
             report = measured => report,
-            () = signals.next() => Err(stopped()),
+            () = signals.stop() => Err(stopped()),
         }
     })?;
     write::all(args, &report)?;

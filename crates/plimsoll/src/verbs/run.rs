@@ -3,27 +3,28 @@
 use std::thread;
 
 use crate::cli::RunArgs;
-use crate::config::{Environment, Settings};
-use crate::data_dir::DataDir;
+use crate::config::{Environment, Flags};
 use crate::fleet::{self, Plan};
-use crate::logs;
+use crate::reload::Reading;
 use crate::report::Failure;
+use crate::start::Start;
+use crate::verbs::load;
 
-pub fn run(args: &RunArgs, settings: &Settings, environment: &Environment) -> Result<(), Failure> {
-    let data_dir = DataDir::open(&settings.data_dir)?;
-    let _logs = logs::start(settings, environment)?;
+pub fn run(args: &RunArgs, flags: Flags, environment: &Environment) -> Result<(), Failure> {
+    let loaded = load(&flags, environment)?;
+    let (start, runtime, _log) = Start::new(Reading { flags, environment: environment.clone(), complete: |_| Ok(()) }, loaded)?;
     let plan = Plan {
         name: args.name.clone(),
-        instances: match settings.fleet.instances {
+        instances: match start.settings.fleet.instances {
             // One per core uses the machine; with a single one a death could not be bridged.
             0 => thread::available_parallelism().map_or(2, |cores| cores.get().max(2) as u32),
             instances => instances,
         },
         command: args.command.clone(),
-        inherited: environment.variables().map(|(name, value)| (name.to_owned(), value.to_owned())).collect(),
+        inherited: environment.for_instances(),
         env: Vec::new(),
         state: None,
         path: "/",
     };
-    fleet::run(plan, settings, &data_dir)
+    runtime.block_on(fleet::run(plan, start))
 }

@@ -33,7 +33,7 @@ pub fn run(settings: &Settings, environment: &Environment) -> Result<(), Failure
             drain_deadline: settings.fleet.stop_timeout,
             ..Config::new(instance, version, listen, state, SessionKeys::new(&keys)?)
         };
-        plimsoll_service::serve(config, async move { signals.next().await }).await?;
+        plimsoll_service::serve(config, async move { signals.stop().await }).await?;
         Ok(())
     })
 }

@@ -5,11 +5,13 @@ use std::path;
 use anyhow::Context;
 use plimsoll_supervisor::SELF_EXE;
 
-use crate::config::{Environment, FILE_VARIABLE, Flags, Loaded, Named, fields};
-use crate::data_dir::DataDir;
+use crate::config::{Environment, FILE_VARIABLE, Flags, Loaded, Named, Settings, fields};
 use crate::fleet::{self, Plan};
 use crate::logs;
+use crate::reload::Reading;
 use crate::report::Failure;
+use crate::start::Start;
+use crate::verbs::load;
 
 /// Enough to see balancing and failover, little enough for a laptop.
 const INSTANCES: u32 = 3;
@@ -17,16 +19,15 @@ const INSTANCES: u32 = 3;
 /// What instances are told in so many words, so that one that starts again after the file was edited is like the others.
 const TOLD: [&str; 4] = ["state.url", "service.session_ttl", "fleet.stop_timeout", "log.level"];
 
-pub fn run(loaded: Loaded, flags: &Flags, environment: &Environment) -> Result<(), Failure> {
+pub fn run(flags: &Flags, environment: &Environment) -> Result<(), Failure> {
+    let mut loaded = load(flags, environment)?;
     let told = told(&loaded, flags)?;
-    let mut settings = loaded.settings;
-    let data_dir = DataDir::open(&settings.data_dir)?;
-    let _logs = logs::start(&settings, environment)?;
+    complete(&mut loaded.settings)?;
+    let reading = Reading { flags: flags.clone(), environment: environment.clone(), complete };
+    let (start, runtime, _log) = Start::new(reading, loaded)?;
+    let (settings, data_dir) = (&start.settings, &start.data_dir);
     // The first instance to start would make it too; so does only one process.
-    data_dir.session_keys(&settings)?;
-    if settings.gateway.health.path.is_empty() {
-        settings.gateway.health.path = String::from("/health/ready");
-    }
+    data_dir.session_keys(settings)?;
     let plan = Plan {
         name: "api".to_owned(),
         instances: match settings.fleet.instances {
@@ -34,19 +35,28 @@ pub fn run(loaded: Loaded, flags: &Flags, environment: &Environment) -> Result<(
             instances => instances,
         },
         command: vec![SELF_EXE.into(), "serve".into()],
-        inherited: environment.variables().map(|(name, value)| (name.to_owned(), value.to_owned())).collect(),
+        inherited: environment.for_instances(),
         env: told
             .into_iter()
             .chain([
                 ("PLIMSOLL_DATA_DIR".to_owned(), data_dir.path().display().to_string()),
                 // Instances write into a pipe; what reads it may well be a terminal.
-                ("PLIMSOLL__LOG__FORMAT".to_owned(), logs::format(&settings).as_str().to_owned()),
+                ("PLIMSOLL__LOG__FORMAT".to_owned(), logs::format(settings).as_str().to_owned()),
             ])
             .collect(),
-        state: Some(data_dir.state_url(&settings)),
+        state: Some(data_dir.state_url(settings)),
         path: "/whoami",
     };
-    fleet::run(plan, &settings, &data_dir)
+    runtime.block_on(fleet::run(plan, start))
+}
+
+/// What the reference API answers, if nobody says.
+#[allow(clippy::unnecessary_wraps, reason = "other verbs miss something")]
+fn complete(settings: &mut Settings) -> Result<(), Failure> {
+    if settings.gateway.health.path.is_empty() {
+        settings.gateway.health.path = String::from("/health/ready");
+    }
+    Ok(())
 }
 
 /// The variables by which an instance comes to the settings that the fleet has: the same file, and the flags as the variables they have.

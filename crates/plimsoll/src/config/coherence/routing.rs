@@ -57,7 +57,7 @@ impl Rules<'_> {
         let instead = ["redirect", "respond", "files"].into_iter().find(|key| entry.field(key).is_some());
         if let Some(instead) = instead {
             for key in OF_UPSTREAMS.iter().filter(|key| entry.field(key).is_some()) {
-                let message = format!("{key} has no effect: this route has a {instead}, so no upstream gets its requests");
+                let message = format!("{key} has no effect: this route has `{instead}`, so no upstream gets its requests");
                 self.at(Severity::Error, entry.field(key).cloned(), message, format!("remove {key} or {instead}"));
             }
         }

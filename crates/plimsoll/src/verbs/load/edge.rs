@@ -38,11 +38,7 @@ impl Edge {
         let spec = Spec {
             name_prefix: "edge".to_owned(),
             // What is set for other fleets is not meant for this one.
-            inherited: environment
-                .variables()
-                .filter(|(name, _)| !is_ours(name))
-                .map(|(name, value)| (name.into(), value.into()))
-                .collect(),
+            inherited: environment.for_instances().into_iter().filter(|(name, _)| !is_ours(name)).collect(),
             stop_timeout: STOP_TIMEOUT,
             ..Spec::new(SELF_EXE.into(), directory.path().join("run"), command)
         };
