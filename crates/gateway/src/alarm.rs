@@ -8,6 +8,7 @@ use std::pin::Pin;
 use std::task::{Context, Poll, ready};
 use std::time::Duration;
 
+use plimsoll_policy::clock;
 use tokio::time::{Instant, Sleep, sleep_until};
 
 pub(crate) struct Alarm {
@@ -36,7 +37,7 @@ impl Alarm {
     }
 
     pub(crate) fn set_after(&mut self, wait: Duration) {
-        self.set(Instant::now() + wait);
+        self.set(clock::now() + wait);
     }
 
     pub(crate) fn is_set(&self) -> bool {

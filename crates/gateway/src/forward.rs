@@ -10,6 +10,7 @@ use std::time::Duration;
 
 use bytes::{Bytes, BytesMut};
 use http::{Method, StatusCode};
+use plimsoll_policy::clock;
 use tokio::time::{Instant, timeout_at};
 
 use crate::config::Timeouts;
@@ -97,7 +98,7 @@ impl Exchange {
             None
         } else {
             permit.uploading();
-            let work_ends = Some(Instant::now() + BODY_WORK_MAX);
+            let work_ends = Some(clock::now() + BODY_WORK_MAX);
             connection.alarm.set(silence_ends(timeouts.body_idle, work_ends, &permit));
             work_ends
         };
@@ -165,7 +166,7 @@ impl Exchange {
         if head.status == StatusCode::SWITCHING_PROTOCOLS || head.is_event_stream() {
             self.permit.streams();
         }
-        self.work_ends = Some(Instant::now() + BODY_WORK_MAX);
+        self.work_ends = Some(clock::now() + BODY_WORK_MAX);
     }
 
     /// For an answer that is not passed on: the request may be sent again.
@@ -221,7 +222,7 @@ impl Exchange {
 
     /// A body, either way, holds a place for longer than it counts as work.
     fn outlasts_work(&self) -> bool {
-        self.permit.holds_place() && self.work_ends.is_some_and(|ends| ends <= Instant::now())
+        self.permit.holds_place() && self.work_ends.is_some_and(|ends| ends <= clock::now())
     }
 
     /// Which time limit the alarm stood for.
@@ -229,7 +230,7 @@ impl Exchange {
         let output_is_stuck = self.connection.as_ref().is_some_and(|connection| !connection.wire.out.is_empty());
         match self.total_ends {
             _ if self.deadline_has_passed() => Failure::DeadlinePassed,
-            Some(end) if end <= Instant::now() => Failure::TotalTimeout,
+            Some(end) if end <= clock::now() => Failure::TotalTimeout,
             _ if output_is_stuck => Failure::Stalled,
             None => Failure::Client(BodyError::Idle),
             _ => Failure::FirstByteTimeout,
@@ -275,7 +276,7 @@ impl Exchange {
                 if self.request_framing != Framing::None {
                     self.permit.uploaded();
                 }
-                let now = Instant::now();
+                let now = clock::now();
                 let total_ends = *self.total_ends.get_or_insert(now + self.timeouts.total);
                 connection.alarm.set(total_ends.min(now + self.timeouts.first_byte));
             }
@@ -371,7 +372,7 @@ impl Exchange {
     }
 
     fn deadline_has_passed(&self) -> bool {
-        self.deadline.is_some_and(|deadline| deadline <= Instant::now())
+        self.deadline.is_some_and(|deadline| deadline <= clock::now())
     }
 
     /// Whether the answer has been read to its end.
@@ -399,12 +400,12 @@ impl Exchange {
 
 /// When to look again if nothing moves: after this much silence or, before that, when a body stops counting as work and holds a place.
 fn silence_ends(idle: Duration, work_ends: Option<Instant>, permit: &Permit) -> Instant {
-    let idle_ends = Instant::now() + idle;
+    let idle_ends = clock::now() + idle;
     work_ends.filter(|_| permit.holds_place()).map_or(idle_ends, |ends| ends.min(idle_ends))
 }
 
 async fn connect(permit: &Permit, limit: Duration, deadline: Option<Instant>) -> Result<Box<Connection>, Failure> {
-    let limit = Instant::now() + limit;
+    let limit = clock::now() + limit;
     let ends = deadline.map_or(limit, |deadline| deadline.min(limit));
     match timeout_at(ends, permit.member().connect()).await {
         Ok(Ok(transport)) => Ok(Connection::new(transport)),

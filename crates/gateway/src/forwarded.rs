@@ -83,7 +83,7 @@ impl Hop {
         put(b"\r\nvia: ");
         list(&mut put, headers.all(Name::Via));
         put(b"1.1 plimsoll\r\nx-request-id: ");
-        put(self.request_id.as_str().as_bytes());
+        put(self.request_id.as_bytes());
         if let Channel::Tls { client: Some(certificate) } = &self.peer.channel {
             put(b"\r\nclient-cert: ");
             put(certificate);

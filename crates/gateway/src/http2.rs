@@ -22,6 +22,7 @@ use bytes::{Bytes, BytesMut};
 use h2::server::{Connection, SendResponse};
 use h2::{Reason as H2Reason, RecvStream, SendStream};
 use http::StatusCode;
+use plimsoll_policy::clock;
 use tokio::time::{Instant, sleep_until, timeout};
 use tokio_util::task::TaskTracker;
 
@@ -70,7 +71,7 @@ pub(crate) async fn serve(worker: Rc<Worker>, transport: Transport, prefix: Byte
             accepted = poll_fn(|cx| poll_accept(&mut connection, &allowance, cx)) => {
                 let Some(Ok((request, respond))) = accepted else { break };
                 idle_ends = Instant::now() + worker.plan().config.timeouts.idle;
-                streams.spawn_local(stream(Rc::clone(&worker), request, respond, Rc::clone(&peer)));
+                streams.spawn_local(clock::held(stream(Rc::clone(&worker), request, respond, Rc::clone(&peer))));
             }
             () = &mut drained, if !stopping => {
                 stopping = true;

@@ -7,7 +7,7 @@ use std::time::Duration;
 use bytes::Bytes;
 use http::{Method, StatusCode};
 use plimsoll_policy::access_log::milliseconds;
-use plimsoll_policy::clock::now_ns;
+use plimsoll_policy::clock::{self, now_ns};
 use plimsoll_policy::{Reason, Refusal};
 use tokio::time::Instant;
 
@@ -54,7 +54,7 @@ impl Journey {
         Self {
             edge: Arc::clone(edge),
             access_log,
-            started: Instant::now(),
+            started: clock::now(),
             hop,
             method,
             target,
@@ -108,7 +108,7 @@ impl Journey {
     /// The head of the answer is here. What follows may be a stream of hours: latency is measured now.
     pub(crate) fn answered(&mut self, status: StatusCode) {
         self.status = Some(status);
-        self.edge.latency.record(self.started.elapsed());
+        self.edge.latency.record(clock::since(self.started));
     }
 
     pub(crate) fn refused(&mut self, refusal: &Refusal) {
@@ -119,7 +119,7 @@ impl Journey {
         self.refused_by = Some(refusal.reason);
         if self.attempts > 0 {
             // Refusals before any attempt take microseconds: among the latencies they would flatter.
-            self.edge.latency.record(self.started.elapsed());
+            self.edge.latency.record(clock::since(self.started));
         }
         self.edge.count_refusal(refusal.reason);
     }
@@ -158,7 +158,7 @@ impl Journey {
 
     /// `left_out` lines like this one were not written since the last.
     fn log(&self, status: u16, left_out: u64) {
-        let duration_ms = milliseconds(self.started.elapsed());
+        let duration_ms = milliseconds(clock::since(self.started));
         let queue_ms = milliseconds(self.queued + self.queues_for());
         let path_end = memchr::memchr(b'?', &self.target).unwrap_or(self.target.len()).min(PATH_BYTES_MAX);
         let path = String::from_utf8_lossy(&self.target[..path_end]);

@@ -41,7 +41,12 @@ impl RequestId {
     }
 
     pub fn as_str(&self) -> &str {
-        std::str::from_utf8(&self.bytes[..usize::from(self.length)]).expect("ids are ASCII")
+        std::str::from_utf8(self.as_bytes()).expect("ids are ASCII")
+    }
+
+    /// The same without looking at them once more.
+    pub fn as_bytes(&self) -> &[u8] {
+        &self.bytes[..usize::from(self.length)]
     }
 
     fn from_parts(millis: u64, random: u128) -> Self {

@@ -2,8 +2,7 @@
 
 use bytes::Bytes;
 use http::{HeaderMap, StatusCode};
-use plimsoll_policy::deadline;
-use tokio::time::Instant;
+use plimsoll_policy::{clock, deadline};
 
 use super::wire::Out;
 use crate::date;
@@ -37,18 +36,16 @@ pub(crate) fn request_head(front: &mut Vec<u8>, request: &Request, hop: &Hop) {
     front.extend_from_slice(&request.target);
     front.extend_from_slice(b" HTTP/1.1\r\n");
     field(front, b"host", request.host_of_instance());
-    for (known, name, value) in request.headers.end_to_end() {
+    request.headers.write(front, |known| {
         let is_spent = known == Name::XRequestTimeoutMs && request.deadline.is_some();
-        if !known.is_rewritten() && !is_spent && (known != Name::XForwardedOther || hop.peer_is_trusted()) {
-            field(front, name, value);
-        }
-    }
+        !known.is_rewritten() && !is_spent && (known != Name::XForwardedOther || hop.peer_is_trusted())
+    });
     if request.headers.has_token(Name::Te, "trailers") {
         front.extend_from_slice(b"te: trailers\r\n");
     }
     framing_field(front, request.framing);
     if let Some(deadline) = request.deadline {
-        let left_ms = deadline::remaining_ms(deadline, Instant::now());
+        let left_ms = deadline::remaining_ms(deadline, clock::now());
         field(front, deadline::HEADER.as_bytes(), itoa::Buffer::new().format(left_ms).as_bytes());
     }
     if let Some(protocol) = &request.upgrade {
@@ -69,16 +66,12 @@ pub(crate) struct Client {
 }
 
 /// An answer as the client sees it. Returns how its body must be written.
-pub(crate) fn response_head(front: &mut Vec<u8>, head: &ResponseHead, request_id: &str, client: Client) -> Framing {
+pub(crate) fn response_head(front: &mut Vec<u8>, head: &ResponseHead, request_id: &[u8], client: Client) -> Framing {
     let switching = head.status == StatusCode::SWITCHING_PROTOCOLS;
     front.reserve(head.headers.bytes_written() + HOP_BYTES);
     status_line(front, head.status);
     let keeps_length = client.is_head || head.status == StatusCode::NOT_MODIFIED;
-    for (known, name, value) in head.headers.end_to_end() {
-        if known != Name::XRequestId && (keeps_length || known != Name::ContentLength) {
-            field(front, name, value);
-        }
-    }
+    head.headers.write(front, |known| known != Name::XRequestId && (keeps_length || known != Name::ContentLength));
     let framing = match head.framing {
         Framing::Chunked | Framing::UntilClose if client.is_http10 => Framing::UntilClose,
         Framing::UntilClose => Framing::Chunked,
@@ -88,7 +81,7 @@ pub(crate) fn response_head(front: &mut Vec<u8>, head: &ResponseHead, request_id
     if head.headers.first(Name::Date).is_none() {
         date::with_now(|now| field(front, b"date", now));
     }
-    field(front, b"x-request-id", request_id.as_bytes());
+    field(front, b"x-request-id", request_id);
     if switching {
         front.extend_from_slice(b"connection: upgrade\r\n");
         for protocol in head.headers.all(Name::Upgrade) {
@@ -106,11 +99,7 @@ pub(crate) fn response_head(front: &mut Vec<u8>, head: &ResponseHead, request_id
 /// An answer before the answer, such as 100 or 103.
 pub(crate) fn interim_head(front: &mut Vec<u8>, head: &ResponseHead) {
     status_line(front, head.status);
-    for (known, name, value) in head.headers.end_to_end() {
-        if known != Name::ContentLength {
-            field(front, name, value);
-        }
-    }
+    head.headers.write(front, |known| known != Name::ContentLength);
     front.extend_from_slice(b"\r\n");
 }
 
@@ -167,7 +156,7 @@ mod tests {
         let head = ResponseHead { status: StatusCode::OK, headers: crate::message::Headers::default(), framing: Framing::Chunked };
         let written = |is_http10| {
             let mut front = Vec::new();
-            let framing = response_head(&mut front, &head, "id", Client { is_http10, is_head: false, keep_alive: true });
+            let framing = response_head(&mut front, &head, b"id", Client { is_http10, is_head: false, keep_alive: true });
             (framing, String::from_utf8(front).unwrap())
         };
         let (framing, text) = written(true);

@@ -2,7 +2,7 @@
 
 use std::cell::RefCell;
 use std::future::poll_fn;
-use std::pin::Pin;
+use std::pin::{Pin, pin};
 use std::rc::Rc;
 use std::task::{Context, Poll, ready};
 use std::time::Duration;
@@ -147,11 +147,12 @@ impl Server {
         let (is_http10, is_head, asked_to_stay) = (head.is_http10, head.method == Method::HEAD, head.keep_alive);
         let interim = if is_http10 { Interim::Nowhere } else { Interim::Http1(Rc::clone(&self.wire)) };
         let mut request = self.request(head);
-        let Some((response, mut journey)) =
-            self.while_present(pipeline::run(&self.worker, Rc::clone(&self.peer), &mut request, &interim)).await
-        else {
-            return Err(Gone);
+        let answered = {
+            // Pinned where it is made: it is some kilobytes large, and handing it on would copy them.
+            let work = pin!(pipeline::run(&self.worker, Rc::clone(&self.peer), &mut request, &interim));
+            self.while_present(work).await
         };
+        let Some((response, mut journey)) = answered else { return Err(Gone) };
         if response.head.status == http::StatusCode::SWITCHING_PROTOCOLS {
             return self.switch(response, journey).await;
         }
@@ -177,7 +178,7 @@ impl Server {
     }
 
     /// Runs the work for a request for as long as its client is there; dropping it cancels what the instance was asked to do.
-    async fn while_present<T>(&self, work: impl Future<Output = T>) -> Option<T> {
+    async fn while_present<T>(&self, work: Pin<&mut impl Future<Output = T>>) -> Option<T> {
         let bytes_max = self.worker.plan().config.limits.head_bytes_max;
         tokio::select! {
             biased;
@@ -189,7 +190,7 @@ impl Server {
     /// Writes an answer; true if its end is visible without closing the connection.
     async fn answer(&mut self, response: Response, client: Client, journey: &mut Journey) -> Result<bool, Gone> {
         let Response { head, mut body } = response;
-        let framing = encode::response_head(&mut self.wire.borrow_mut().out.front, &head, journey.hop.request_id.as_str(), client);
+        let framing = encode::response_head(&mut self.wire.borrow_mut().out.front, &head, journey.hop.request_id.as_bytes(), client);
         if client.is_head {
             body = ResponseBody::Empty;
         }
@@ -278,7 +279,7 @@ impl Server {
 
     async fn switch(&mut self, response: Response, journey: Journey) -> Result<Next, Gone> {
         let client = Client { is_http10: false, is_head: false, keep_alive: true };
-        encode::response_head(&mut self.wire.borrow_mut().out.front, &response.head, journey.hop.request_id.as_str(), client);
+        encode::response_head(&mut self.wire.borrow_mut().out.front, &response.head, journey.hop.request_id.as_bytes(), client);
         poll_fn(|cx| self.wire.borrow_mut().poll_flush(cx)).await.map_err(|_| Gone)?;
         match response.body {
             ResponseBody::Exchange(exchange) => Ok(Next::Switched(exchange, Box::new(journey))),

@@ -1,5 +1,7 @@
 //! Header fields as one block of bytes and a list of where each begins: no map, no allocation per field.
 
+use std::ops::Range;
+
 use bytes::{Bytes, BytesMut};
 
 use super::Name;
@@ -86,6 +88,38 @@ impl Headers {
         self.iter().filter(move |(known, name, _)| !known.is_hop_by_hop() && !named.iter().any(|named| named.eq_ignore_ascii_case(name)))
     }
 
+    /// Appends the end-to-end fields whose name `keep` wants. Neighbours that came as they are written are copied in one piece.
+    pub(crate) fn write(&self, out: &mut Vec<u8>, keep: impl Fn(Name) -> bool) {
+        let named: Vec<_> = self.named_by_connection().collect();
+        let mut piece = 0..0;
+        for field in &self.fields {
+            let is_named = || named.iter().any(|named| named.eq_ignore_ascii_case(self.slice(field.name)));
+            if field.known.is_hop_by_hop() || !keep(field.known) || is_named() {
+                continue;
+            }
+            let line = self.line(field);
+            if !line.is_empty() && line.start == piece.end {
+                piece.end = line.end;
+                continue;
+            }
+            out.extend_from_slice(&self.block[piece]);
+            if line.is_empty() {
+                for part in [self.slice(field.name), b": ", self.slice(field.value), b"\r\n"] {
+                    out.extend_from_slice(part);
+                }
+            }
+            piece = line;
+        }
+        out.extend_from_slice(&self.block[piece]);
+    }
+
+    /// Where a field stands in what was parsed, from its name to the end of its line; nowhere if it would be written differently.
+    fn line(&self, field: &Field) -> Range<usize> {
+        let [name, middle, value, end] = [field.name.0, field.name.1, field.value.0, field.value.1].map(|place| place as usize);
+        let is_as_written = self.block.get(middle..value) == Some(b": ") && self.block.get(end..end + 2) == Some(b"\r\n");
+        if is_as_written { name..end + 2 } else { 0..0 }
+    }
+
     /// The values of every field of this name, in order.
     pub(crate) fn all(&self, name: Name) -> impl DoubleEndedIterator<Item = &[u8]> {
         let fields = if self.present & (1 << name as u32) == 0 { &[] } else { self.fields.as_slice() };
@@ -161,5 +195,45 @@ mod tests {
         headers.push(b"host", b"a");
         headers.push(b"cookie", b"b");
         assert_eq!(headers.end_to_end().count(), 2);
+    }
+    /// What `write` writes, and the same field by field.
+    fn written(block: &'static [u8], added: &[(&str, &str)]) -> (String, String) {
+        let block = Bytes::from_static(block);
+        let mut fields = [httparse::EMPTY_HEADER; 16];
+        let httparse::Status::Complete((_, parsed)) = httparse::parse_headers(&block, &mut fields).unwrap() else { panic!() };
+        let mut headers = Headers::parsed(block.clone(), parsed);
+        for (name, value) in added {
+            headers.push(name.as_bytes(), value.as_bytes());
+        }
+        let keep = |known| known != Name::Host;
+        let mut out = Vec::new();
+        headers.write(&mut out, keep);
+        let one_by_one: String = headers
+            .end_to_end()
+            .filter(|(known, ..)| keep(*known))
+            .map(|(_, name, value)| format!("{}: {}\r\n", String::from_utf8_lossy(name), String::from_utf8_lossy(value)))
+            .collect();
+        (String::from_utf8(out).unwrap(), one_by_one)
+    }
+
+    #[test]
+    fn fields_are_written_alike_in_pieces_and_one_by_one() {
+        let blocks: [&[u8]; 8] = [
+            b"\r\n",
+            b"A: 1\r\nB: 2\r\nHost: a\r\nC: 3\r\nD: 4\r\n\r\n",
+            b"Host: a\r\nA:1\r\nB:  2\r\nC: 3 \r\nD:\t4\r\nE: 5\r\n\r\n",
+            b"Empty:\r\nEmpty: \r\nA: 1\r\n\r\n",
+            b"Connection: A, te\r\nA: 1\r\nB: 2\r\na: 3\r\nTE: trailers\r\nC: 4\r\n\r\n",
+            b"A: 1\r\nTransfer-Encoding: chunked\r\nB: 2\r\n\r\n",
+            b"A: : \r\nB: a: b\r\n\r\n",
+            b"Host: a\r\n\r\n",
+        ];
+        for block in blocks {
+            for added in [&[][..], &[("X", "1"), ("Host", "b"), ("Y", "")]] {
+                let (pieces, one_by_one) = written(block, added);
+                assert_eq!(pieces, one_by_one, "{:?}", String::from_utf8_lossy(block));
+            }
+        }
+        assert_eq!(written(blocks[1], &[("X", "1")]).0, "A: 1\r\nB: 2\r\nC: 3\r\nD: 4\r\nX: 1\r\n");
     }
 }

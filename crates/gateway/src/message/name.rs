@@ -30,6 +30,7 @@ pub(crate) enum Name {
     XForwardedProto,
     XRealIp,
     XRequestId,
+    XRequestPriority,
     XRequestTimeoutMs,
     /// A name of the edge's own with `_` for `-`: CGI and WSGI cannot tell the two apart.
     Shadow,
@@ -62,6 +63,7 @@ impl Name {
             16 if is("x-forwarded-host") => Self::XForwardedHost,
             16 if is("content-encoding") => Self::ContentEncoding,
             16 if is("proxy-connection") => Self::ProxyConnection,
+            18 if is("x-request-priority") => Self::XRequestPriority,
             17 if is("x-forwarded-proto") => Self::XForwardedProto,
             20 if is("x-request-timeout-ms") => Self::XRequestTimeoutMs,
             17 if is("transfer-encoding") => Self::TransferEncoding,

@@ -20,7 +20,8 @@ pub(in super::super) const UPGRADED: &str = "HTTP/1.1 101 Switching Protocols\r\
 pub(in super::super) fn serve_origin(ports: &[u16]) -> Result<()> {
     let answer = |bytes: usize| {
         let body = format!("{{\"text\":\"{}\"}}", "x".repeat(bytes - 11));
-        let head = format!("HTTP/1.1 200 OK\r\nContent-Type: application/json\r\nContent-Length: {bytes}\r\n\r\n");
+        // A type that nobody compresses on the way: all are to do the same work.
+        let head = format!("HTTP/1.1 200 OK\r\nContent-Type: application/octet-stream\r\nContent-Length: {bytes}\r\n\r\n");
         (head + &body).into_bytes()
     };
     let answers = Answers { small: answer(SMALL_BYTES), large: answer(LARGE_BYTES) };
