@@ -65,7 +65,7 @@ impl<'a> Asking<'a> {
     }
 
     async fn over_http1(&self, edge: &Edge) -> Seen {
-        let fields: String = self.fields.iter().map(|(name, value)| format!("{name}: {value}\r\n")).collect();
+        let fields = self.fields.iter().fold(String::new(), |fields, (name, value)| fields + name + ": " + value + "\r\n");
         let mut client = edge.connect().await;
         client.send(format!("{} {} HTTP/1.1\r\nhost: {}\r\n{fields}\r\n", self.method, self.target, self.host)).await;
         let mut answer = client.head().await.expect("an answer");
