@@ -10,6 +10,7 @@ mod acme;
 mod activation;
 mod balancer;
 mod bare;
+mod clients;
 mod config;
 mod dashboard;
 mod discovery;
