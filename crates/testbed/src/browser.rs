@@ -22,8 +22,17 @@ pub struct Browser {
 impl Browser {
     /// Starts a browser with an empty profile.
     pub fn start() -> Result<Self> {
+        Self::start_with(&[])
+    }
+
+    /// The same for a browser that believes certificates with this key, whoever signed them: the SHA-256 of its public half, in base64.
+    pub fn start_believing(key_hash: &str) -> Result<Self> {
+        Self::start_with(&[format!("--ignore-certificate-errors-spki-list={key_hash}")])
+    }
+
+    fn start_with(flags: &[String]) -> Result<Self> {
         let driver = Driver::start()?;
-        Ok(Self { session: driver.new_session()?, driver })
+        Ok(Self { session: driver.new_session(flags)?, driver })
     }
 
     /// Opens an address and waits until the page has loaded.

@@ -30,7 +30,8 @@ fn argument(flag: &'static str, value: &'static str) -> Arg {
     let field: &Field<Settings> = fields().find(|field| field.flag == Some(flag)).expect("shared flags are flags of settings");
     let default = (field.print)(&Settings::default());
     let variable = field.flag_variable().unwrap_or_default();
-    let help = format!("{} [default: {}] [env: {variable}]", field.summary(), default.trim_matches('"'));
+    let default = if default == "[]" { "none" } else { default.trim_matches('"') };
+    let help = format!("{} [default: {default}] [env: {variable}]", field.summary());
     // A negative number is the setting's parser's to refuse: it knows the bounds.
     Arg::new(flag).long(flag).value_name(value).allow_negative_numbers(true).help(help)
 }

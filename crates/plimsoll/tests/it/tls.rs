@@ -8,6 +8,7 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering::Relaxed};
 use std::thread;
 
+use plimsoll_testbed::browser::Browser;
 use plimsoll_testbed::poll::until_blocking;
 use plimsoll_testbed::{exchange, node, process, python};
 use serde_json::Value;
@@ -192,6 +193,22 @@ require('https').get(url, { ca }, (answer) => {
     assert_eq!(text(&tool(&python, &["-c", HTTPX, &url, &authority])), "HTTP/1.1\nHTTP/2\n");
     let node = node::program().unwrap().display().to_string();
     assert_eq!(text(&tool(&node, &["-e", NODE, &url, &authority])), "HTTP/1.1 200\nh2 200\n");
+    fleet.stop();
+}
+
+/// What a browser is told about a key so that it believes it.
+const KEY_HASH: &str = "| openssl pkey -pubin -outform der | openssl dgst -sha256 -binary | base64";
+
+#[test]
+fn a_browser_that_comes_by_http_stays_on_https() {
+    let (desk, origin) = shop();
+    let fleet = desk.gateway(&origin, &serving(&["shop"]));
+    let hash = text(&tool("sh", &["-c", &format!("openssl x509 -pubkey -noout -in {} {KEY_HASH}", desk.word("shop.pem"))]));
+    let browser = Browser::start_believing(hash.trim()).unwrap();
+    browser.open(&format!("http://localhost:{}/x?a=b", fleet.port())).unwrap();
+    assert_eq!(browser.eval("return location.href").unwrap(), format!("https://localhost:{}/x?a=b", fleet.tls_port()));
+    assert_eq!(browser.eval("return performance.getEntriesByType('navigation')[0].nextHopProtocol").unwrap(), "h2");
+    assert!(browser.text("body").unwrap().is_some_and(|text| text.contains("origin")));
     fleet.stop();
 }
 

@@ -50,9 +50,9 @@ impl Driver {
         Ok(driver)
     }
 
-    /// Starts a browser with an empty profile and returns the name of its session.
-    pub(super) fn new_session(&self) -> Result<String> {
-        let mut flags: Vec<String> = FLAGS.iter().map(|flag| (*flag).to_owned()).collect();
+    /// Starts a browser with an empty profile and these further flags, and returns the name of its session.
+    pub(super) fn new_session(&self, more: &[String]) -> Result<String> {
+        let mut flags: Vec<String> = FLAGS.iter().map(|flag| (*flag).to_owned()).chain(more.iter().cloned()).collect();
         flags.push(format!("--user-data-dir={}", self.profile().display()));
         let options = json!({ "binary": process::find(Path::new("chromium"))?, "args": flags });
         let wanted = json!({ "capabilities": { "alwaysMatch": { "browserName": "chrome", "goog:chromeOptions": options } } });
