@@ -5,7 +5,7 @@ use std::path::PathBuf;
 use tokio_rustls::rustls::pki_types::pem::PemObject;
 use tokio_rustls::rustls::pki_types::{CertificateDer, PrivateKeyDer};
 
-use crate::Error;
+use crate::client::Error;
 
 /// PEM files with a certificate, any intermediate ones after it, and the certificate's key.
 #[derive(Clone, Debug, PartialEq, Eq)]

@@ -6,7 +6,7 @@ use tokio_rustls::rustls::RootCertStore;
 use tokio_rustls::rustls::pki_types::CertificateDer;
 use tokio_rustls::rustls::pki_types::pem::PemObject;
 
-use crate::Error;
+use crate::client::Error;
 
 /// Whose word is taken.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
