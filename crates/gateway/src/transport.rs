@@ -22,6 +22,18 @@ impl Transport {
         matches!(self, Self::Tls(_))
     }
 
+    /// From now on a close throws away what has not been sent. A client that does not read would otherwise keep it in the kernel for as long
+    /// as it likes.
+    pub(crate) fn reset_on_close(&self) {
+        let stream = match self {
+            Self::Tcp(stream) => stream,
+            Self::Tls(stream) => stream.get_ref().0,
+            Self::Unix(_) => return,
+        };
+        // One that has no peer any more needs none.
+        let _ = stream.set_zero_linger();
+    }
+
     /// What ALPN agreed on (RFC 7301); empty if the client did not ask. Without TLS nothing is agreed on.
     pub(crate) fn chosen_protocol(&self) -> Option<&[u8]> {
         match self {

@@ -248,8 +248,7 @@ impl Server {
             let written = wire.out.bytes_total;
             drop(wire);
             if self.alarm.is_set() && self.written != written && self.is_too_slow(written) {
-                journey.note("the client took its answer too slowly".to_owned());
-                return Poll::Ready(Err(Gone));
+                return self.give_up(journey, "the client took its answer too slowly");
             }
             match flushed {
                 Poll::Ready(Ok(())) => self.alarm.off(),
@@ -264,11 +263,17 @@ impl Server {
                         self.alarm.set_after(plan.config.timeouts.write_idle);
                     }
                     ready!(self.alarm.poll(cx));
-                    journey.note("the client accepted nothing for too long".to_owned());
-                    return Poll::Ready(Err(Gone));
+                    return self.give_up(journey, "the client accepted nothing for too long");
                 }
             }
         }
+    }
+
+    /// Breaks an answer off because its client does not take it.
+    fn give_up(&self, journey: &mut Journey, cause: &str) -> Poll<Result<(), Gone>> {
+        journey.note(cause.to_owned());
+        self.wire.borrow().reset_on_close();
+        Poll::Ready(Err(Gone))
     }
 
     /// Some of what waited has left, after a while.

@@ -163,6 +163,11 @@ impl Wire {
         }
     }
 
+    /// The peer does not read what it is sent: closing forgets it.
+    pub(crate) fn reset_on_close(&self) {
+        self.transport.reset_on_close();
+    }
+
     /// Reads and forgets; used to let a client that is still sending see the answer it was given.
     pub(crate) fn poll_discard(&mut self, cx: &mut Context<'_>) -> Poll<io::Result<usize>> {
         self.buffer.clear();
