@@ -4,7 +4,7 @@ mod desk;
 
 use std::time::Duration;
 
-use plimsoll_gateway::tls::{ClientCertificates, Redirect, Server, Shelf, Version};
+use plimsoll_gateway::tls::{self, ClientCertificates, Redirect, Server, Shelf, Version};
 use plimsoll_policy::forwarded::TrustedProxies;
 use tokio::io::AsyncReadExt;
 use tokio::net::TcpStream;
@@ -234,6 +234,14 @@ async fn clients_show_a_certificate_that_is_believed_or_are_turned_away() {
         assert_eq!(decoded(&shown), known.certificate.to_vec());
         assert_eq!((request.all("client_cert"), request.all("client-cert-chain")), (vec![], vec![]));
 
+        let shows = desk.client_with(&known);
+        for kind in [HandshakeKind::Full, HandshakeKind::Resumed] {
+            let stream = shows.handshake(&edge, NAME).await.unwrap();
+            assert_eq!(stream.get_ref().1.handshake_kind(), Some(kind));
+            assert_eq!(Peer::new(stream).ask(get("/x")).await.status(), 200);
+            assert_eq!(origin.requests().pop().unwrap().field("client-cert"), Some(shown.as_str()), "{kind:?}");
+        }
+
         let asked = origin.request_count();
         let strange = desk.client_with(&stranger).connect(&edge, NAME).await.try_ask(get("/x")).await;
         assert!(strange.is_none(), "{strange:?}");
@@ -307,6 +315,35 @@ async fn whoever_checks_a_challenge_sees_its_certificate_and_speaks_no_http() {
     handle.store().put(Shelf::Files, Vec::new());
     assert!(desk.client().handshake(&edge, NAME).await.is_err());
     until("the lack to be counted", || failures(&edge, "no-certificate") >= 1).await;
+}
+
+#[tokio::test]
+async fn whoever_checks_a_token_is_answered_on_the_plain_door_before_redirects_and_routes() {
+    let desk = Desk::new();
+    desk.write("shop.pem", &[NAME]);
+    let origin = Origin::named("x").await;
+    let server = Server::start(tls::Config { redirect: Redirect::ToDoor, ..desk.config(&["shop.pem"]) }).unwrap();
+    let handle = server.clone();
+    let edge = Edge::with(move |plan| plan.config.tls = Some(server), &[&origin]).await;
+    let path = "/.well-known/acme-challenge/token-1";
+    assert_eq!(edge.ask(get(path)).await.status(), 308, "not yet");
+    handle.store().put_answer("token-1", Some("token-1.thumbprint"));
+    let answer = edge.ask(get(path)).await;
+    assert_eq!(
+        (answer.status(), answer.text(), answer.field("content-type")),
+        (200, "token-1.thumbprint", Some("application/octet-stream"))
+    );
+    for other in
+        ["/.well-known/acme-challenge/token-2", "/.well-known/acme-challenge/", "/.well-known/acme-challenge/token-1/x", "/token-1"]
+    {
+        assert_eq!(edge.ask(get(other)).await.status(), 308, "{other}");
+    }
+    let post = edge.ask(format!("POST {path} HTTP/1.1\r\nhost: {NAME}\r\ncontent-length: 0\r\n\r\n")).await;
+    assert_eq!(post.status(), 308);
+    assert_eq!(origin.request_count(), 0);
+    assert_eq!(desk.client().connect(&edge, NAME).await.ask(get(path)).await.text(), "x", "encrypted, it is a path like any other");
+    handle.store().put_answer("token-1", None);
+    assert_eq!(edge.ask(get(path)).await.status(), 308, "no more");
 }
 
 #[tokio::test]

@@ -299,13 +299,14 @@ fn what_a_route_cannot_do_is_found_with_its_place() {
     {
         assert_eq!(forwards(fine), [""; 0], "{fine}");
     }
+    assert_eq!(forwards("total_timeout = \"5s\"\nfirst_byte_timeout = \"2s\""), [""; 0]);
     let cases = [
         ("strip_prefix = \"on\"\nrewrite_path = \"/x\"", "11: a route cannot have both strip_prefix and rewrite_path"),
         ("rewrite_path = \"/{name}\"", "10: nothing here is called `{name}`"),
         ("rewrite_path = \"x\"", "10: `x` is no path from the root"),
         ("replace_prefix = \"/a/../b\"", "10: `/a/../b` can never be sent"),
         ("set_host = \"a b\"", "10: `a b` is not a host"),
-        ("redirect = \"/x\"", "9: upstream has no effect: this route has a redirect"),
+        ("redirect = \"/x\"", "9: upstream has no effect: this route has"),
         ("respond_body = \"x\"", "10: respond_body has no effect without respond"),
         ("mirror_share = 0.5", "10: mirror_share has no effect without mirror_upstream"),
         ("mirror_upstream = \"b\"\nmirror_share = 0.0", "11: the share of mirrored requests"),
@@ -315,6 +316,8 @@ fn what_a_route_cannot_do_is_found_with_its_place() {
         ("request_headers_remove = [\"X-Forwarded-For\"]", "10: route.request_headers_remove: `x-forwarded-for` says who asked"),
         ("response_headers_set = { Content-Length = \"1\" }", "10: route.response_headers_set: `content-length` says how long"),
         ("response_headers_set = { X-A = \"a\\nb\" }", "10: route.response_headers_set: a header's value is one line"),
+        ("total_timeout = \"1s\"", "10: total_timeout is shorter than gateway.timeouts.connect"),
+        ("first_byte_timeout = \"5m\"", "10: this route's total time is shorter than its time to the first byte"),
         ("methods = [\"get\"]", "10: route.methods: `get` is not the method `GET`"),
         ("methods = [\"TRACE\"]", "10: route.methods: TRACE is never forwarded"),
         ("headers = [\"a b\"]", "10: route.headers: `a b` is not a header field"),
@@ -437,6 +440,33 @@ fn settings_of_tls_fit_together() {
     );
     finds(&tls("certificates = [{ chain = '/a.pem' }]"), "the file of the key is missing");
     finds(&tls("certificates = [{ chain = '/a.pem', kay = '/b' }]"), "unknown key `kay`");
+}
+
+#[test]
+fn settings_of_acme_fit_together() {
+    const TERMS: &str = "agree_to_terms = 'on'\n";
+    let acme = |lines: &str| format!("[gateway.tls.acme]\n{lines}\n");
+    let on = |lines: &str| acme(&format!("directory = 'https://ca.example/dir'\n{lines}"));
+    let whole = |lines: &str| on(&format!("names = ['a.example']\n{TERMS}{lines}"));
+    assert_eq!(findings(&whole("")), [""; 0]);
+    assert_eq!(findings(&format!("{}[gateway.tls]\nport = 443\n", whole(""))), [""; 0], "TLS is on");
+    finds(&acme("names = ['a.example']"), "names has no effect");
+    finds(&on("names = ['a.example']"), "agree to its terms");
+    finds(&on(TERMS), "no name to get a certificate for");
+    finds(&on(&format!("{TERMS}names = ['a.example', 'A.example.']")), "a.example stands twice");
+    let many: Vec<_> = (0..101).map(|number| format!("'{number}.example'")).collect();
+    finds(&on(&format!("{TERMS}names = [{}]", many.join(", "))), "101 names are too many");
+    finds(&whole("external_account = 'ada'"), "without its key");
+    finds(&whole("external_account_key = '0123456789abcdef'"), "without its key");
+    finds(&whole("external_account = 'ada'\nexternal_account_key = '0123456789ab+/ef'"), "is not in base64url");
+    assert_eq!(findings(&whole("external_account = 'ada'\nexternal_account_key = '0123456789abcdef'")), [""; 0]);
+    let with_clients = |challenge: &str, auth: &str| {
+        let clients = format!("[gateway.tls]\nclient_ca = '/ca.pem'\nclient_auth = '{auth}'\n");
+        format!("{clients}{}", whole(&format!("challenge = '{challenge}'")))
+    };
+    finds(&with_clients("tls-alpn-01", "required"), "its check would be turned away");
+    assert_eq!(findings(&with_clients("tls-alpn-01", "optional")), [""; 0]);
+    assert_eq!(findings(&with_clients("http-01", "required")), [""; 0]);
 }
 
 #[test]

@@ -11,6 +11,7 @@ use plimsoll_testbed::poll::until_blocking;
 use rustix::process::Signal;
 
 use crate::fleet::{Fleet, PATIENCE};
+use crate::lineage::Lineage;
 use crate::origin::Origin;
 use crate::tls::{h2load, text, tool};
 use authority::{ACCOUNT_KEY, Authority, Ways};
@@ -182,4 +183,25 @@ fn a_reload_orders_for_new_names_and_keeps_what_is_there() {
     assert!(authority.curl("shop.test").is_ok() && authority.curl("new.test").is_ok());
     assert_eq!(std::fs::read_to_string(authority.kept("shop.test")).unwrap(), first);
     fleet.stop();
+}
+
+#[test]
+fn after_an_upgrade_the_new_process_orders() {
+    let mut authority = Authority::new(&["shop.test", "new.test"]);
+    authority.start(Ways::default());
+    let origin = Origin::tcp("origin");
+    let settings = |names: &[&str]| authority.settings(&origin, names, "", "challenge = \"tls-alpn-01\"");
+    let edge = Lineage::start(&["gateway", "--tls-port", &authority.tls_port.to_string()], &settings(&["shop.test"]));
+    let believed = |name: &str| {
+        let waited = until_blocking(PATIENCE, &format!("a certificate for {name}"), || Ok(authority.curl(name).ok()));
+        assert!(waited.is_ok(), "{}", edge.log());
+    };
+    believed("shop.test");
+    edge.write(&settings(&["shop.test", "new.test"]));
+    edge.replace_binary_by_itself();
+    edge.upgrade();
+    believed("shop.test");
+    believed("new.test");
+    assert_eq!(edge.log().matches("a certificate was issued").count(), 2, "{}", edge.log());
+    edge.stop();
 }

@@ -63,7 +63,7 @@ impl Rules<'_> {
             if self.draft.origins.contains_key(path) {
                 let message = format!("{path} has no effect: there is no certificate, so TLS is not spoken");
                 let paths = [path, "gateway.tls.certificates", "gateway.tls.development"];
-                let hint = "name a certificate in gateway.tls.certificates, or names for a development one with --tls localhost";
+                let hint = "name a certificate in gateway.tls.certificates, an authority in gateway.tls.acme, or names for a development one with --tls localhost";
                 self.blame(Severity::Warning, &paths, &message, hint);
             }
         }

@@ -94,12 +94,16 @@ impl Authority {
     }
 
     pub(super) fn write_settings(&self, origin: &Origin, names: &[&str], tls: &str, acme: &str) {
-        let (port, names) = (self.port, json!(names));
-        let acme = format!(
-            "[gateway.tls.acme]\ndirectory = \"https://localhost:{port}/dir\"\ndirectory_ca = \"ca.pem\"\nagree_to_terms = \"on\"\n\
-             contact = [\"ada@shop.test\"]\nnames = {names}\n{acme}\n"
-        );
-        self.desk.write_settings(origin, &format!("{tls}\n{acme}"));
+        std::fs::write(self.desk.path("plimsoll.toml"), self.settings(origin, names, tls, acme)).unwrap();
+    }
+
+    pub(super) fn settings(&self, origin: &Origin, names: &[&str], tls: &str, acme: &str) -> String {
+        let (port, ca, names, server) = (self.port, self.desk.word("ca.pem"), json!(names), origin.server());
+        format!(
+            "[gateway.tls]\n{tls}\n[gateway.tls.acme]\ndirectory = \"https://localhost:{port}/dir\"\ndirectory_ca = \"{ca}\"\n\
+             agree_to_terms = \"on\"\ncontact = [\"ada@shop.test\"]\nnames = {names}\n{acme}\n\
+             [[upstream]]\nname = \"o\"\nservers = [\"{server}\"]\n[[route]]\nmatch = \"/*\"\nupstream = \"o\"\n"
+        )
     }
 
     /// What curl gets from `https://NAME/x` if it believes what this authority issues, and nothing else.
