@@ -3,12 +3,14 @@
 #[path = "../../tests/it/decode.rs"]
 mod decode;
 
+use std::task::{Context, Poll, Waker};
+
 use bytes::Bytes;
 use plimsoll_policy::content_coding::Coding::{Brotli, Gzip, Zstd};
 use proptest::prelude::*;
 
 use super::*;
-use crate::message::RequestBody;
+use crate::message::{Frame, RequestBody};
 use decode::decoded;
 
 const LEVELS: Levels = Levels { zstd: 3, brotli: 4, gzip: 6 };
@@ -170,6 +172,27 @@ fn a_client_that_has_the_weakened_tag_hears_it_again() {
         apply(&config(), None, &request(Method::GET, &format!("accept-encoding: gzip\nif-none-match: {known}")), &mut response);
         assert!(fields(&response).contains(&expected.to_owned()), "{known}: {:?}", fields(&response));
     }
+}
+
+/// A megabyte that is all there at once, as a fast instance's is.
+#[test]
+fn others_get_a_turn_while_a_long_answer_is_compressed() {
+    let plain = "word ".repeat(200_000).into_bytes();
+    let config = config();
+    let encoder = Encoder::new(Gzip, LEVELS, Length::Unknown);
+    let mut body = Compressed::new(ResponseBody::Full(plain.clone().into()), encoder, config.places.take(false).unwrap());
+    let (mut coded, mut turns) = (Vec::new(), 0);
+    let mut cx = Context::from_waker(Waker::noop());
+    loop {
+        match body.poll_frame(&mut cx) {
+            Poll::Ready(Some(Ok(Frame::Data(data)))) => coded.extend_from_slice(&data),
+            Poll::Ready(Some(_)) => panic!("neither a fault nor trailers"),
+            Poll::Ready(None) => break,
+            Poll::Pending => turns += 1,
+        }
+    }
+    assert!(decoded(Gzip, &coded) == plain);
+    assert!(turns >= plain.len() / (16 * 1024), "{turns} turns for {} bytes", plain.len());
 }
 
 proptest! {

@@ -72,6 +72,7 @@ impl Rules<'_> {
             let place = entry.field("mirror_upstream").cloned();
             self.at(Severity::Error, place, "a route cannot be mirrored to its own upstream", "name another upstream");
         }
+        self.limits_of(entry);
         // Names are those of the path; what could not be read is left out.
         if entry.field("match").is_none() {
             return;
@@ -85,6 +86,26 @@ impl Rules<'_> {
         }
         self.makes(entry, entry.value.request_edits());
         self.makes(entry, entry.value.response_edits());
+    }
+
+    /// A route's own time limits, among those of the edge.
+    fn limits_of(&mut self, entry: &Entry<Route>) {
+        let edge = &self.draft.settings.gateway.timeouts;
+        let (own_total, own_first_byte) = (entry.value.total_timeout, entry.value.first_byte_timeout);
+        let (total, first_byte) = (own_total.unwrap_or(edge.total), own_first_byte.unwrap_or(edge.first_byte));
+        let paths = ["gateway.timeouts.total", "gateway.timeouts.first_byte", "gateway.timeouts.connect"];
+        let Some(key) = own_total.map(|_| "total_timeout").or(own_first_byte.map(|_| "first_byte_timeout")) else { return };
+        if paths.iter().any(|path| self.draft.faulty.contains(path)) {
+            return;
+        }
+        let place = entry.field(key).cloned();
+        if total < edge.connect {
+            let message = "total_timeout is shorter than gateway.timeouts.connect: requests would be given up before an attempt can fail";
+            self.at(Severity::Error, place, message, "make it longer, or connect shorter");
+        } else if total < first_byte {
+            let message = "this route's total time is shorter than its time to the first byte, which can then never strike";
+            self.at(Severity::Warning, place, message, "set both total_timeout and first_byte_timeout, the second to a third of the first");
+        }
     }
 
     fn makes<T>(&mut self, entry: &Entry<Route>, made: Result<T, Wrong>) {
