@@ -73,7 +73,8 @@ pub fn examine(loaded: &Loaded) -> Vec<Mistake> {
     for files in tls.certificates.iter().map(files) {
         match files.load() {
             Ok(certificate) => {
-                found.extend(concerns(&files, &certificate, SystemTime::now()).map(|concern| concern.at(place(CERTIFICATES))))
+                let concerns = concerns(&files, &certificate, SystemTime::now());
+                found.extend(concerns.map(|concern| concern.at(place(CERTIFICATES))));
             }
             Err(error) => found.push(mistake(Error::from(error), place(CERTIFICATES))),
         }

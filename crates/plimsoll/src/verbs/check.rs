@@ -17,9 +17,9 @@ pub fn run(args: &CheckArgs, environment: &Environment) -> Result<(), Failure> {
         loaded.warnings.extend(found);
         loaded.warnings.extend(tls::examine(loaded));
     }
-    let outcome = outcome.and_then(|loaded| match loaded.warnings.iter().any(Mistake::is_error) {
-        true => Err(Mistakes(loaded.warnings)),
-        false => Ok(loaded),
+    let outcome = outcome.and_then(|loaded| {
+        let has_errors = loaded.warnings.iter().any(Mistake::is_error);
+        if has_errors { Err(Mistakes(loaded.warnings)) } else { Ok(loaded) }
     });
     let found = match &outcome {
         Ok(loaded) => &loaded.warnings,

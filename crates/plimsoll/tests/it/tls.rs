@@ -2,6 +2,7 @@
 
 mod desk;
 
+use std::io::{BufReader, Write};
 use std::path::Path;
 use std::process::{Command, Output, Stdio};
 use std::sync::Arc;
@@ -11,9 +12,11 @@ use std::thread;
 use plimsoll_testbed::browser::Browser;
 use plimsoll_testbed::poll::until_blocking;
 use plimsoll_testbed::{exchange, node, process, python};
+use rustix::process::Signal;
 use serde_json::Value;
 
 use crate::fleet::{Fleet, Launch, PATIENCE};
+use crate::http;
 use crate::origin::Origin;
 pub(crate) use desk::Desk;
 use desk::serving;
@@ -310,6 +313,41 @@ fn hsts_is_said_over_https_and_the_redirect_can_be_switched_off() {
     assert_eq!((plain.status, plain.header("Strict-Transport-Security")), (200, ""));
     let secure = text(&curl(&desk, &fleet, "shop.example", &["-i"]));
     assert!(secure.to_lowercase().contains("strict-transport-security: max-age=3600"), "{secure}");
+    fleet.stop();
+}
+
+#[test]
+fn a_reload_takes_further_certificates_and_nothing_of_what_is_wrong() {
+    let (desk, origin) = shop();
+    desk.certificate("other", &["other.example"], 90);
+    let fleet = desk.gateway(&origin, &serving(&["shop"]));
+    let mut kept = Command::new(process::find(Path::new("openssl")).unwrap());
+    kept.args(["s_client", "-quiet", "-servername", "shop.example", "-connect", &format!("127.0.0.1:{}", fleet.tls_port())]);
+    let mut kept = kept.stdin(Stdio::piped()).stdout(Stdio::piped()).stderr(Stdio::null()).spawn().unwrap();
+    let mut answers = BufReader::new(kept.stdout.take().unwrap());
+    let mut ask_again = || {
+        write!(kept.stdin.as_mut().unwrap(), "HEAD /x HTTP/1.1\r\nHost: shop.example\r\n\r\n").unwrap();
+        http::head(&mut answers).unwrap().status
+    };
+    assert_eq!(ask_again(), 200);
+    assert_eq!(curl(&desk, &fleet, "other.example", &[]).status.code(), Some(60));
+
+    std::fs::copy(desk.path("other.key"), desk.path("wrong.key")).unwrap();
+    std::fs::copy(desk.path("shop.pem"), desk.path("wrong.pem")).unwrap();
+    desk.write_settings(&origin, &format!("{}hsts = \"1h\"", serving(&["shop", "other", "wrong"])));
+    fleet.signal(Signal::HUP);
+    let refused = || Ok(fleet.log().contains("the key in wrong.key does not belong to the certificate in wrong.pem").then_some(()));
+    until_blocking(PATIENCE, "the refusal", refused).unwrap();
+    assert_eq!(curl(&desk, &fleet, "other.example", &[]).status.code(), Some(60), "nothing has changed");
+
+    desk.write_settings(&origin, &format!("{}hsts = \"1h\"", serving(&["shop", "other"])));
+    fleet.signal(Signal::HUP);
+    let taken = || Ok(curl(&desk, &fleet, "other.example", &[]).status.success().then_some(()));
+    until_blocking(PATIENCE, "the new certificate", taken).unwrap();
+    assert!(text(&curl(&desk, &fleet, "shop.example", &["-i"])).to_lowercase().contains("strict-transport-security: max-age=3600"));
+    assert_eq!(ask_again(), 200, "an open connection has outlived both");
+    kept.kill().unwrap();
+    kept.wait().unwrap();
     fleet.stop();
 }
 
