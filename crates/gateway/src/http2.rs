@@ -165,7 +165,7 @@ fn poll_reset(interim: &Interim, cx: &mut Context<'_>) -> Poll<()> {
 /// The instance has switched: from here on the stream is a pipe to it.
 async fn tunnel(worker: &Worker, mut respond: SendResponse<Bytes>, receive: RecvStream, response: Response, mut journey: Journey) {
     let ResponseBody::Exchange(exchange) = response.body else { return };
-    let head = translate::response(&websocket::opened(response.head), false, journey.hop.request_id.as_str());
+    let head = translate::response(&websocket::opened(&response.head), false, journey.hop.request_id.as_str());
     let Ok(send) = respond.send_response(head, false) else { return };
     let Some((instance, _permit)) = exchange.into_pipe() else { return };
     let client = (websocket::Pipe { receive, send, unread: Bytes::new() }, BytesMut::new());

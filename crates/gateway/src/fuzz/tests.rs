@@ -25,9 +25,11 @@ fn replay(target: &str, run: fn(&[u8])) {
     }
 }
 
+type Target = (&'static str, fn(&[u8]));
+
 #[test]
 fn what_fuzzers_found_stays_mended() {
-    let targets: [(&str, fn(&[u8])); 9] = [
+    let targets: [Target; 9] = [
         ("request_head", request_head),
         ("response_head", response_head),
         ("chunked", chunked),

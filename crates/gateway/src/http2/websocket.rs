@@ -1,6 +1,6 @@
 //! WebSocket over HTTP/2 (RFC 8441): an extended CONNECT becomes HTTP/1.1's upgrade at the instance, and the stream a pipe.
 //!
-//! END_STREAM is the end of one direction, as FIN is with TCP; a pipe that is dropped before resets its stream.
+//! `END_STREAM` is the end of one direction, as FIN is with TCP; a pipe that is dropped before resets its stream.
 
 use std::io;
 use std::pin::Pin;
@@ -37,7 +37,7 @@ pub(super) fn push_key(fields: &mut Headers) {
 }
 
 /// The answer by which the client of a stream knows that its WebSocket is open.
-pub(super) fn opened(switching: ResponseHead) -> ResponseHead {
+pub(super) fn opened(switching: &ResponseHead) -> ResponseHead {
     let mut headers = Headers::default();
     // What only HTTP/1.1 has to prove is proven.
     for (_, name, value) in switching.headers.iter().filter(|(_, name, _)| !name.eq_ignore_ascii_case(b"sec-websocket-accept")) {

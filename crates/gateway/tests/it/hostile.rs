@@ -11,7 +11,7 @@ use crate::edge::{Edge, get};
 use crate::origin::{Origin, ok};
 use crate::peer::{PIECE, Peer, assert_problem, in_time, ms, until};
 
-const ONE: Ipv4Addr = Ipv4Addr::new(127, 0, 0, 1);
+const ONE: Ipv4Addr = Ipv4Addr::LOCALHOST;
 const OTHER: Ipv4Addr = Ipv4Addr::new(127, 0, 0, 2);
 
 async fn connect_from(edge: &Edge, address: Ipv4Addr) -> Peer {

@@ -181,9 +181,8 @@ async fn states_of_streams() {
 }
 
 #[tokio::test]
-async fn kinds_of_frames() {
+async fn kinds_of_frames_about_streams_and_settings() {
     use Must::{Answer, GoAway, Pong, Reset};
-    let in_pieces = |stream, kind, flags| frame(kind, flags, stream, &block(&[("x", "y")]));
     check(vec![
         ("6.1 DATA on stream 0", vec![frame(DATA, 0, 0, b"x")], GoAway(&[PROTOCOL])),
         ("6.1 DATA of nothing but too much padding", vec![post(1), frame(DATA, PADDED, 1, &[9, 0])], GoAway(&[PROTOCOL])),
@@ -211,6 +210,15 @@ async fn kinds_of_frames() {
         ("6.5.2 frames too small", vec![setting(5, 16_383)], GoAway(&[PROTOCOL])),
         ("6.5.2 frames too large", vec![setting(5, 1 << 24)], GoAway(&[PROTOCOL])),
         ("6.5.2 a setting that nobody knows", vec![setting(0xff, 1), ping()], Pong),
+    ])
+    .await;
+}
+
+#[tokio::test]
+async fn kinds_of_frames_about_connections_and_windows() {
+    use Must::{Answer, GoAway, Pong, Reset};
+    let in_pieces = |stream, kind, flags| frame(kind, flags, stream, &block(&[("x", "y")]));
+    check(vec![
         (
             "6.6 PUSH_PROMISE by a client",
             vec![post(1), frame(PUSH_PROMISE, END_HEADERS, 1, &[&[0, 0, 0, 2][..], &head()].concat())],
@@ -261,7 +269,7 @@ async fn kinds_of_frames() {
 
 #[tokio::test]
 async fn fields_of_requests() {
-    use Must::{Answer, GoAway, Reset};
+    use Must::{Answer, Reset};
     let malformed = Reset(&[PROTOCOL]);
     let trailers = |fields: &[(&str, &str)]| vec![post(1), frame(HEADERS, END_STREAM | END_HEADERS, 1, &block(fields))];
     let without = |name: &str| asks(&asking("GET", "/x").into_iter().filter(|(each, _)| *each != name).collect::<Vec<_>>());
@@ -300,6 +308,14 @@ async fn fields_of_requests() {
         ("8.3.1 two schemes", vec![asking_with(&[(":scheme", "http")])], malformed),
         ("8.3.1 two paths", vec![asking_with(&[(":path", "/x")])], malformed),
         ("8.3.1 two authorities", vec![asking_with(&[(":authority", "a")])], malformed),
+    ])
+    .await;
+}
+
+#[tokio::test]
+async fn compressed_heads() {
+    use Must::GoAway;
+    check(vec![
         (
             "7541 2.3.3 an index beyond the table",
             vec![frame(HEADERS, 5, 1, &[head(), vec![0xc6]].concat())],
@@ -364,4 +380,39 @@ async fn answers_keep_to_the_window_however_it_changes() {
         assert_eq!(data.len(), allowed, "{data:?}");
     }
     assert_eq!(data, b"fine");
+}
+
+/// Who is told to go knows which of its streams were served: the others may be sent again elsewhere (RFC 9113, section 6.8).
+#[tokio::test]
+async fn a_drain_says_which_stream_was_the_last() {
+    let origin = Origin::named("fine").await;
+    let edge = Edge::before(&[&origin]).await;
+    let mut client = edge.connect().await;
+    client.send([opening(), get(1), get(3), get(5)].concat()).await;
+    let mut bytes = Vec::new();
+    let mut frames = Vec::new();
+    let mut until_frame = async |kind: u8, client: &mut crate::peer::Peer, times: usize| {
+        let mut last = None;
+        for _ in 0..times {
+            last = loop {
+                bytes.extend(client.exactly(1).await.unwrap());
+                let Some(frame) = Frame::take(&mut bytes) else { continue };
+                frames.push(frame.clone());
+                if frame.kind == kind {
+                    break Some(frame);
+                }
+            };
+        }
+        last.unwrap()
+    };
+    until_frame(HEADERS, &mut client, 3).await;
+    let goodbye = async {
+        let notice = until_frame(GOAWAY, &mut client, 1).await;
+        assert_eq!(notice.payload[..4], [0x7f, 0xff, 0xff, 0xff], "first a notice, which takes nothing back");
+        let shutdown = until_frame(PING, &mut client, 1).await;
+        client.send(frame(PING, ACK, 0, &shutdown.payload)).await;
+        let last = until_frame(GOAWAY, &mut client, 1).await;
+        assert_eq!((&last.payload[..4], last.code()), (&[0, 0, 0, 5][..], Some(0)));
+    };
+    tokio::join!(edge.gateway.drain(), goodbye);
 }
