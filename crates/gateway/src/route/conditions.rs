@@ -35,8 +35,11 @@ pub(crate) struct Asked<'a> {
 
 impl<'a> Asked<'a> {
     pub(crate) fn by(request: &'a Request) -> Self {
-        let Request { method, host, headers, .. } = request;
-        Self { method, host: Some(host), path: request.routed_path(), query: request.query(), headers }
+        let Request { method, target, host, headers, .. } = request;
+        let path = request.routed_path();
+        // Its mark stands where the path ends: no second search.
+        let query = target.get(path.len() + 1..).unwrap_or_default();
+        Self { method, host: Some(host), path, query, headers }
     }
 }
 
