@@ -26,7 +26,7 @@ const ADDRESSES_MAX: usize = 256;
 /// The hosts file has no times to live.
 const HOSTS_TTL: Duration = Duration::from_secs(5);
 
-/// How long one name server has, where the system does not say.
+/// How long one name server has for one try, at most: a question may have been lost on the way.
 const TIMEOUT: Duration = Duration::from_secs(2);
 
 /// What a change of these is noticed by.
@@ -157,8 +157,8 @@ impl System {
         let (_, search, mut servers) = system.into_parts();
         if !settings.resolvers.is_empty() {
             servers = settings.resolvers.iter().map(name_server).collect();
-            options.timeout = TIMEOUT;
         }
+        options.timeout = options.timeout.min(TIMEOUT);
         options.use_hosts_file = ResolveHosts::Never;
         options.cache_size = 0;
         let dots_min = options.ndots;

@@ -76,7 +76,7 @@ fn configuration(app: &Target) -> Result<String, Failure> {
         }
         (Place::Tcp { .. }, Scheme::Http) => format!("http://{}", app.authority()),
         (Place::Tcp { .. }, Scheme::Https) => {
-            return Err(Failure::asked("the edge speaks plain HTTP to servers").hint("name the app's own port, behind its TLS"));
+            return Err(Failure::asked("the edge is put before the app's plain port").hint("name the app's own port, behind its TLS"));
         }
     };
     let server = toml::Value::from(server);
