@@ -279,6 +279,9 @@ fn open(doors: Vec<Door>, workers: usize) -> Result<(Vec<Listened>, Vec<Vec<Sock
 /// Tells TLS where its door is, and what was agreed on with clients before.
 fn settle_tls(config: &mut Config, before: Option<&tls::Server>, doors: &[Listened]) {
     let door = doors.iter().find(|door| door.speaks == Speaks::Https).map(|door| door.address.port());
+    if config.tls.is_some() && door.is_none() {
+        tracing::warn!("TLS was off at the start, so it has no port: it is spoken from the next start on");
+    }
     config.tls = config.tls.take().map(|tls| tls.after(before).at(door));
 }
 
@@ -290,7 +293,7 @@ fn plan(setup: Setup, before: &[Watched], on_health: &OnHealth) -> Result<(Plan,
     }
     let routes = Arc::new(Routes::new(routes)?);
     let watched = |source: Source| {
-        let same = before.iter().find(|watched| watched.is_of(&source));
+        let same = before.iter().find(|watched| watched.is_of(&source)).inspect(|same| same.catch_up());
         same.cloned().unwrap_or_else(|| Watched::start(source, on_health))
     };
     let upstreams: Vec<_> = setup.sources.into_iter().map(watched).collect();

@@ -136,12 +136,10 @@ fn parse_v2(bytes: &[u8]) -> Result<Progress, &'static str> {
     let addresses = &header[FIXED_BYTES_V2..];
     // What follows the addresses are annotations, none of which we need.
     let header = match (command & 0xf, family) {
-        // LOCAL: nothing else in it counts.
-        (0, _) => Header::Own,
+        // LOCAL, where nothing else counts; addresses that are not told; and Unix sockets.
+        (0, _) | (1, 0x00 | 0x31) => Header::Own,
         (1, 0x11) => source::<4>(addresses).map(|(ip, port)| Header::Of((Ipv4Addr::from(ip), port).into()))?,
         (1, 0x21) => source::<16>(addresses).map(|(ip, port)| Header::Of((Ipv6Addr::from(ip), port).into()))?,
-        // Unspecified, and Unix sockets.
-        (1, 0x00 | 0x31) => Header::Own,
         (1, _) => return Err("its addresses are not those of a stream"),
         _ => return Err("its command is unknown"),
     };

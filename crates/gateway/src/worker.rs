@@ -236,7 +236,8 @@ async fn receive(worker: &Worker, plan: &Plan, stream: TcpStream, speaks: Speaks
     };
     tokio::select! {
         biased;
-        received = tls::receive(tls, stream, plan.config.timeouts.head, &worker.edge.handshakes) => received,
+        // Boxed: connections without TLS would carry its room along.
+        received = Box::pin(tls::receive(tls, stream, plan.config.timeouts.head, &worker.edge.handshakes)) => received,
         () = hurried => None,
     }
 }

@@ -32,7 +32,7 @@ pub use check::{Unresolved, unresolved};
 
 use crate::config::Settings;
 use dns::Resolver;
-use servers::Spec;
+use servers::{Running, Spec};
 
 /// One server that a name, a file or a setting stands for.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -43,37 +43,34 @@ struct Found {
     priority: u16,
 }
 
-/// The upstreams whose servers are looked after. An upstream that stays as it is keeps its channel, and the gateway what it knows.
-#[derive(Clone, Default)]
+/// The upstreams whose servers are looked after. An upstream keeps its channel, and with it the gateway what it knows, whatever servers
+/// come and go.
+#[derive(Default)]
 pub struct Discovery {
     running: Vec<Running>,
 }
 
-#[derive(Clone)]
-struct Running {
-    spec: Spec,
-    endpoints: watch::Receiver<Vec<Endpoint>>,
-}
-
 impl Discovery {
-    /// The lists of endpoints for the upstreams of these settings, in their order. What the settings no longer name ends when the gateway
-    /// has let go of it.
+    /// The lists of endpoints for the upstreams of these settings, in their order, with all that needs no question in them. What the settings
+    /// no longer name ends when the gateway has let go of it.
     ///
-    /// Must be called within a runtime, which does the work from then on.
-    pub fn follow(&mut self, settings: &Settings) -> Vec<watch::Receiver<Vec<Endpoint>>> {
+    /// The runtime does the work from then on.
+    pub async fn follow(&mut self, settings: &Settings) -> Vec<watch::Receiver<Vec<Endpoint>>> {
         let discovery = Arc::new(settings.gateway.discovery.clone());
         let mut before = std::mem::take(&mut self.running);
         let mut resolver = None;
         for upstream in &settings.upstreams {
             let spec = Spec::new(settings, upstream, &discovery);
-            let same = before.iter().position(|running| running.spec == spec);
-            self.running.push(match same {
-                Some(position) => before.swap_remove(position),
-                None => {
-                    let resolver = resolver.get_or_insert_with(|| Arc::new(Resolver::new(&discovery)));
-                    Running { endpoints: servers::start(spec.clone(), Arc::clone(resolver)), spec }
-                }
-            });
+            let known =
+                before.iter().position(|running| running.spec.is_of_same_upstream(&spec)).map(|position| before.swap_remove(position));
+            let kept = match known {
+                Some(mut known) => known.follow(&spec).await.then_some(known),
+                None => None,
+            };
+            self.running.push(kept.unwrap_or_else(|| {
+                let resolver = resolver.get_or_insert_with(|| Arc::new(Resolver::new(&discovery)));
+                servers::start(spec, Arc::clone(resolver))
+            }));
         }
         self.running.iter().map(|running| running.endpoints.clone()).collect()
     }

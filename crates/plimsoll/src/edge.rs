@@ -169,9 +169,9 @@ pub fn start(settings: &Settings, setup: Setup, inherited: &mut Inherited, on_he
 }
 
 /// The upstreams of the file, with their servers as they come and go.
-pub fn sources(settings: &Settings, discovery: &mut Discovery) -> Result<Vec<Source>, Failure> {
+pub async fn sources(settings: &Settings, discovery: &mut Discovery) -> Result<Vec<Source>, Failure> {
     let configs = settings.upstreams.iter().map(|upstream| listed(settings, upstream)).collect::<Result<Vec<_>, _>>()?;
-    Ok(configs.into_iter().zip(discovery.follow(settings)).map(|(config, endpoints)| Source { config, endpoints }).collect())
+    Ok(configs.into_iter().zip(discovery.follow(settings).await).map(|(config, endpoints)| Source { config, endpoints }).collect())
 }
 
 #[cfg(test)]

@@ -60,7 +60,7 @@ pub async fn run(plan: Plan, mut start: Start) -> Result<(), Failure> {
     let supervisor: Arc<OnceLock<Supervisor>> = Arc::default();
     let (publish, endpoints) = watch::channel(Vec::new());
     let mut ground = Ground::Fleet { name: plan.name, endpoints };
-    let setup = Setup { config: edge::config(&settings)?, routes: ground.routes(&settings)?, sources: ground.sources(&settings)? };
+    let setup = Setup { config: edge::config(&settings)?, routes: ground.routes()(&settings)?, sources: ground.sources(&settings).await? };
     let diagnosis = Arc::new(Diagnosis::default());
     let gateway = Arc::new(edge::start(&settings, setup, &mut start.inherited, &readiness(&supervisor, &diagnosis))?);
     let address = gateway.address();
@@ -88,11 +88,7 @@ pub async fn run(plan: Plan, mut start: Start) -> Result<(), Failure> {
         Some(News::Failed(failure)) => Err(failure.hint_if(diagnosis.said())),
         None => Ok(false),
     };
-    let stop = async {
-        if let Some(supervisor) = supervisor.get() {
-            supervisor.stop().await;
-        }
-    };
+    let stop = stop(&supervisor);
     match outcome {
         Ok(is_up) => {
             let mut end = End::Stop;
@@ -123,6 +119,12 @@ pub async fn run(plan: Plan, mut start: Start) -> Result<(), Failure> {
     joined.abort();
     drop(supervisor);
     Ok(())
+}
+
+async fn stop(supervisor: &OnceLock<Supervisor>) {
+    if let Some(supervisor) = supervisor.get() {
+        supervisor.stop().await;
+    }
 }
 
 /// Hands the probes' results back to the supervisor.

@@ -9,8 +9,6 @@ use crate::discovery::Discovery;
 use crate::edge;
 use crate::report::Failure;
 
-/// A clone can be changed without changing what runs.
-#[derive(Clone)]
 pub enum Ground {
     /// The instances that this process runs, under one name.
     Fleet { name: String, endpoints: watch::Receiver<Vec<Endpoint>> },
@@ -18,20 +16,22 @@ pub enum Ground {
     Listed(Discovery),
 }
 
+/// Reads the routes to it, and the files that they name.
+pub type ReadRoutes = fn(&Settings) -> Result<Vec<Route>, Failure>;
+
 impl Ground {
-    /// The routes to it, and the files that they name.
-    pub fn routes(&self, settings: &Settings) -> Result<Vec<Route>, Failure> {
+    pub fn routes(&self) -> ReadRoutes {
         match self {
-            Self::Fleet { .. } => edge::fleet_routes(settings),
-            Self::Listed(_) => edge::routes(settings),
+            Self::Fleet { .. } => edge::fleet_routes,
+            Self::Listed(_) => edge::routes,
         }
     }
 
     /// The upstreams, in the order in which routes name them. Those that stay as they are keep their channels.
-    pub fn sources(&mut self, settings: &Settings) -> Result<Vec<Source>, Failure> {
+    pub async fn sources(&mut self, settings: &Settings) -> Result<Vec<Source>, Failure> {
         match self {
             Self::Fleet { name, endpoints } => Ok(vec![Source { config: edge::fleet(settings, name), endpoints: endpoints.clone() }]),
-            Self::Listed(discovery) => edge::sources(settings, discovery),
+            Self::Listed(discovery) => edge::sources(settings, discovery).await,
         }
     }
 }

@@ -7,6 +7,7 @@ mod watch;
 use std::sync::Arc;
 
 use anyhow::Context;
+use plimsoll_gateway::route::Routes;
 use plimsoll_gateway::{Gateway, Setup};
 use tokio::task::spawn_blocking;
 
@@ -74,17 +75,18 @@ impl Reload {
 
     async fn try_run(&mut self) -> Result<Differences, Failure> {
         let reading = self.reading.clone();
-        let ground = self.ground.clone();
+        let read_routes = self.ground.routes();
         // Files are read: that may take a while, and probes must not wait for it.
         let read = spawn_blocking(move || {
             let settings = reading.read()?.settings;
-            let (config, routes) = (edge::config(&settings)?, ground.routes(&settings)?);
-            Ok::<_, Failure>((settings, config, routes, ground))
+            let (config, routes) = (edge::config(&settings)?, read_routes(&settings)?);
+            // Last of what can fail, before anything is changed.
+            Routes::new(routes.clone())?;
+            Ok::<_, Failure>((settings, config, routes))
         });
-        let (settings, config, routes, mut ground) = read.await.context("reading the settings failed")??;
-        let sources = ground.sources(&settings)?;
+        let (settings, config, routes) = read.await.context("reading the settings failed")??;
+        let sources = self.ground.sources(&settings).await?;
         self.gateway.reload(Setup { config, sources, routes }).await?;
-        self.ground = ground;
         let found = Differences::between(&self.started, &self.in_force, &settings);
         self.in_force = settings;
         Ok(found)

@@ -49,7 +49,7 @@ pub struct Running {
 
 /// The operator's pages.
 enum Front {
-    Closed(Operator, Source),
+    Closed(Box<(Operator, Source)>),
     Open(Serving),
     /// Could not be opened, or not any more.
     Gone,
@@ -92,13 +92,13 @@ enum Event {
 impl Running {
     pub async fn new(start: Start, parts: Parts) -> Self {
         let Start { reading, settings, claim, inherited, binary, open_files, watched, .. } = start;
-        let Parts { signals, operator: (operator, source), controls: Controls { orders, admin }, ground, gateway, record } = parts;
+        let Parts { signals, operator, controls: Controls { orders, admin }, ground, gateway, record } = parts;
         let environment = reading.environment.clone();
         Self {
             signals,
             systemd: Systemd::of(&environment),
             predecessor: inherited.predecessor,
-            front: Front::Closed(operator, source),
+            front: Front::Closed(Box::new(operator)),
             orders,
             watch: Watch::of(watched).await,
             reload: Reload { reading, started: settings.clone(), in_force: settings, ground, gateway, record },
@@ -114,7 +114,8 @@ impl Running {
     /// Serves the operator; and the clients too, if a predecessor has done so until now. Once is enough.
     pub async fn open(&mut self) -> Result<(), Failure> {
         self.front = match std::mem::replace(&mut self.front, Front::Gone) {
-            Front::Closed(operator, source) => {
+            Front::Closed(closed) => {
+                let (operator, source) = *closed;
                 if let Some(predecessor) = &self.predecessor {
                     predecessor.asked_to_go().await?;
                 }

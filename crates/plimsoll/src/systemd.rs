@@ -1,4 +1,4 @@
-//! What a service manager wants to hear (sd_notify(3)): that we are ready, reload, stop, live, or that somebody else is the service now.
+//! What a service manager wants to hear (`sd_notify(3)`): that we are ready, reload, stop, live, or that somebody else is the service now.
 //!
 //! A datagram with a few words, so no crate is needed for it. Without a manager nothing is sent.
 

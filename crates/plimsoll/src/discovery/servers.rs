@@ -8,7 +8,7 @@ use std::sync::Arc;
 use std::time::{Duration, SystemTime};
 
 use plimsoll_gateway::{Address, Endpoint};
-use tokio::sync::{mpsc, watch};
+use tokio::sync::{mpsc, oneshot, watch};
 use tokio::time::{Instant, Interval, interval, sleep_until};
 use tokio_util::task::AbortOnDropHandle;
 
@@ -44,23 +44,65 @@ impl Spec {
             servers: upstream.servers.clone(),
             file: upstream.servers_file.clone(),
             server_name: upstream.server_name.as_deref().map(Into::into),
-            listeners: Listener::all(settings).into_iter().collect(),
+            listeners: Listener::all(settings).collect(),
             discovery: Arc::clone(discovery),
         }
+    }
+
+    pub(super) fn is_of_same_upstream(&self, other: &Self) -> bool {
+        self.upstream == other.upstream
+    }
+
+    fn differs_in_servers_only(&self, other: &Self) -> bool {
+        let Self { upstream, server_name, listeners, discovery, servers: _, file: _ } = self;
+        (upstream, server_name, listeners, discovery) == (&other.upstream, &other.server_name, &other.listeners, &other.discovery)
+    }
+}
+
+/// The list of an upstream, and the way to those who keep it.
+pub(super) struct Running {
+    pub(super) spec: Spec,
+    pub(super) endpoints: watch::Receiver<Vec<Endpoint>>,
+    changes: mpsc::Sender<Change>,
+}
+
+/// Other servers for the same upstream, and who waits until they are in the list.
+struct Change {
+    spec: Spec,
+    done: oneshot::Sender<()>,
+}
+
+impl Running {
+    /// Takes over a spec, and returns when what it says is in the list; false if more has changed than the servers.
+    pub(super) async fn follow(&mut self, spec: &Spec) -> bool {
+        if self.spec == *spec {
+            return true;
+        }
+        if !self.spec.differs_in_servers_only(spec) {
+            return false;
+        }
+        let (done, changed) = oneshot::channel();
+        if self.changes.send(Change { spec: spec.clone(), done }).await.is_err() || changed.await.is_err() {
+            return false;
+        }
+        self.spec = spec.clone();
+        true
     }
 }
 
 /// What is written down is in the list at once; names and files follow. Ends when nobody wants the list any more.
-pub(super) fn start(spec: Spec, resolver: Arc<Resolver>) -> watch::Receiver<Vec<Endpoint>> {
+pub(super) fn start(spec: Spec, resolver: Arc<Resolver>) -> Running {
     let (tell, told) = mpsc::channel(ANSWERS_MAX);
+    let (changes, changed) = mpsc::channel(1);
+    let kept = spec.clone();
     let file = spec.file.as_deref().map(File::new);
     let mut servers =
         Servers { roster: Roster::new(spec.discovery.drain), known: Vec::new(), names: HashMap::new(), spec, resolver, tell, left_out: 0 };
     let from_file = servers.spec.file.as_deref().and_then(|path| servers.read(path));
     servers.list(from_file.unwrap_or_default());
     let (publish, endpoints) = watch::channel(servers.roster.endpoints());
-    tokio::spawn(servers.run(publish, told, file));
-    endpoints
+    tokio::spawn(servers.run(publish, told, changed, file));
+    Running { spec: kept, endpoints, changes }
 }
 
 struct Servers {
@@ -76,8 +118,15 @@ struct Servers {
 }
 
 impl Servers {
-    async fn run(mut self, publish: watch::Sender<Vec<Endpoint>>, mut told: mpsc::Receiver<Told>, mut file: Option<File>) {
+    async fn run(
+        mut self,
+        publish: watch::Sender<Vec<Endpoint>>,
+        mut told: mpsc::Receiver<Told>,
+        mut changes: mpsc::Receiver<Change>,
+        mut file: Option<File>,
+    ) {
         loop {
+            let mut waits = None;
             tokio::select! {
                 () = publish.closed() => return,
                 Some((server, found)) = told.recv() => self.learn(&server, found),
@@ -86,10 +135,19 @@ impl Servers {
                         self.list(listed);
                     }
                 }
+                Some(Change { spec, done }) = changes.recv() => {
+                    self.spec = spec;
+                    file = self.spec.file.as_deref().map(File::new);
+                    let from_file = self.spec.file.as_deref().and_then(|path| self.read(path));
+                    self.list(from_file.unwrap_or_default());
+                    waits = Some(done);
+                }
                 () = next_sweep(&self.roster) => self.roster.sweep(Instant::now()),
             }
             let endpoints = self.roster.endpoints();
             publish.send_if_modified(|known| std::mem::replace(known, endpoints) != *known);
+            // Whoever waited may have stopped waiting.
+            let _ = waits.map(|done| done.send(()));
         }
     }
 

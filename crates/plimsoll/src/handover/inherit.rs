@@ -1,5 +1,5 @@
 //! What this process was given by the one that started it: by a predecessor everything that listens, by a service manager the sockets that
-//! it has opened for us (sd_listen_fds(3)).
+//! it has opened for us (`sd_listen_fds(3)`).
 
 use std::fs::File;
 use std::net::{SocketAddr, TcpListener};

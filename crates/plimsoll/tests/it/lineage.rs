@@ -86,7 +86,9 @@ impl Lineage {
     }
 
     pub(crate) fn replace_binary_by_itself(&self) {
-        self.replace_binary(|other| drop(fs::copy(env!("CARGO_BIN_EXE_plimsoll"), other).unwrap()));
+        self.replace_binary(|other| {
+            fs::copy(env!("CARGO_BIN_EXE_plimsoll"), other).unwrap();
+        });
     }
 
     pub(crate) fn replace_binary_by_script(&self, script: &str) {

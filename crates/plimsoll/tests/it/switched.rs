@@ -1,4 +1,4 @@
-//! Connections that became something else, as WebSockets do: whatever one side says, the other says back.
+//! Connections that became something else, as `WebSockets` do: whatever one side says, the other says back.
 
 use std::io::{self, BufRead, BufReader, Read, Write};
 use std::net::{Ipv4Addr, TcpListener, TcpStream};
