@@ -28,6 +28,8 @@ use crate::worker::Worker;
 /// How long, and for how many bytes, a client that still sends is listened to after its answer, so that the answer is not lost in a reset.
 const LINGER_TIME: Duration = Duration::from_secs(2);
 const LINGER_BYTES: usize = 1024 * 1024;
+/// Thousands of connections that are kept for the next request wait for it without buffers; one that asks all the time keeps its own.
+const RESTS_AFTER: Duration = Duration::from_secs(1);
 
 pub(crate) struct Server {
     worker: Rc<Worker>,
@@ -99,12 +101,22 @@ impl Server {
 
     /// Waits for a request's first byte; false when the client leaves, is idle for too long, or idle connections end.
     async fn begun(&mut self) -> bool {
-        self.alarm.set_after(self.worker.plan().config.timeouts.idle);
+        let idle = self.worker.plan().config.timeouts.idle;
+        let mut rests_until = Some(idle.saturating_sub(RESTS_AFTER));
+        self.alarm.set_after(idle.min(RESTS_AFTER));
         let (wire, alarm, drained) = (&self.wire, &mut self.alarm, &mut self.drained);
-        poll_fn(|cx| match wire.borrow_mut().poll_begun(cx) {
-            Poll::Ready(begun) => Poll::Ready(begun.is_ok()),
-            Poll::Pending if drained.as_mut().poll(cx).is_ready() => Poll::Ready(false),
-            Poll::Pending => alarm.poll(cx).map(|()| false),
+        poll_fn(|cx| {
+            if let Poll::Ready(begun) = wire.borrow_mut().poll_begun(cx) {
+                return Poll::Ready(begun.is_ok());
+            }
+            if drained.as_mut().poll(cx).is_ready() {
+                return Poll::Ready(false);
+            }
+            ready!(alarm.poll(cx));
+            let Some(rest) = rests_until.take() else { return Poll::Ready(false) };
+            wire.borrow_mut().rest();
+            alarm.set_after(rest);
+            alarm.poll(cx).map(|()| false)
         })
         .await
     }

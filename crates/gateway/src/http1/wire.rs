@@ -168,6 +168,14 @@ impl Wire {
         self.transport.reset_on_close();
     }
 
+    /// Gives back the memory of a connection on which nothing is under way.
+    pub(crate) fn rest(&mut self) {
+        if self.buffer.is_empty() && self.out.is_empty() {
+            self.buffer = BytesMut::new();
+            self.out.abandon();
+        }
+    }
+
     /// Reads and forgets; used to let a client that is still sending see the answer it was given.
     pub(crate) fn poll_discard(&mut self, cx: &mut Context<'_>) -> Poll<io::Result<usize>> {
         self.buffer.clear();

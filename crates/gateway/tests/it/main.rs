@@ -18,6 +18,7 @@ mod headers;
 mod hostile;
 mod http1_conformance;
 mod http2;
+mod idle;
 mod limits;
 mod malformed;
 mod origin;

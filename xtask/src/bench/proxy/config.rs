@@ -1,11 +1,13 @@
 //! What the configurations in `bench/peers` leave open: ports, servers, routes, certificates.
 
-use std::fmt::Write as _;
 use std::path::Path;
 
 use anyhow::{Context, Result};
 
 use super::scene::{Scene, Site};
+
+/// Plimsoll speaks TLS as soon as there is a certificate.
+const TLS: &str = "\n[gateway.tls]\nversion_min = \"1.3\"\ncertificates = [{ chain = \"{chain}\", key = \"{key}\" }]\n";
 
 /// Connections that each lets in: more than any workload makes.
 const CONNECTIONS: &str = "12000";
@@ -104,13 +106,11 @@ pub(super) fn caddy(place: &Place<'_>) -> Vec<(&'static str, String)> {
 }
 
 pub(super) fn plimsoll(place: &Place<'_>) -> Vec<(&'static str, String)> {
-    let mut routes = String::new();
-    let _ = write!(routes, "{}", place.each_route(|prefix| format!("[[route]]\nmatch = \"{prefix}*\"\nupstream = \"origin\"\n\n")));
     place.with([
         ("servers", place.each_server(|port| format!("\"http://127.0.0.1:{port}\""), ", ")),
-        ("routes", routes),
+        ("routes", place.each_route(|prefix| format!("[[route]]\nmatch = \"{prefix}*\"\nupstream = \"origin\"\n\n"))),
         // By the clock, they would be counted fifty times.
         ("probe_interval", if place.is_slowed { "1m" } else { "1s" }.to_owned()),
-        ("tls", if place.scene.tls { "\n[gateway.tls]\ncertificate = \"{chain}\"\nkey = \"{key}\"\n" } else { "" }.to_owned()),
+        ("tls", if place.scene.tls { TLS.to_owned() } else { String::new() }),
     ])
 }

@@ -1,5 +1,7 @@
 //! What a connection weighs that was answered once and rests.
 
+use std::time::Duration;
+
 use anyhow::{Context, Result};
 use rustix::process::{Resource, Rlimit, getrlimit, setrlimit};
 
@@ -14,7 +16,9 @@ use super::workload::Workload;
 
 /// Each competitor is weighed so often, afresh each time.
 const ROUNDS: u32 = 3;
-const SECONDS: f64 = 2.0;
+const SECONDS: f64 = 5.0;
+/// How long they have rested when they are weighed: some give back memory only then.
+const REST: Duration = Duration::from_secs(3);
 
 /// What weighing one competitor takes.
 pub(super) fn seconds(_: Lengths) -> f64 {
@@ -32,6 +36,7 @@ pub(super) fn measure(site: &Site, lengths: Lengths, entries: &[Entry], progress
             let first = exchange.client()?;
             let before_kib = processor::memory_kib(server.process_id())?;
             let clients: Vec<Client> = (0..lengths.idle).map(|_| exchange.client()).collect::<Result<_>>()?;
+            rest();
             let after_kib = processor::memory_kib(server.process_id())?;
             drop((first, clients));
             let weight = Weight { entry: *entry, round, connections: lengths.idle, before_kib, after_kib };
@@ -40,6 +45,11 @@ pub(super) fn measure(site: &Site, lengths: Lengths, entries: &[Entry], progress
         }
     }
     Ok(weights)
+}
+
+#[expect(clippy::disallowed_methods, reason = "there is no runtime here to block, and no event to wait for")]
+fn rest() {
+    std::thread::sleep(REST);
 }
 
 /// As many as the system lets this process have. What it starts inherits that.

@@ -89,8 +89,13 @@ impl Peer {
             Self::Plimsoll => {
                 let file = config("plimsoll.toml", &config::plimsoll(place))?;
                 let (port, admin) = (place.port.to_string(), free_port()?.to_string());
-                let mut all = words(&[&build::plimsoll(), "gateway", "--config", &file, "--port", &port, "--admin-port", &admin]);
+                let mut all = words(&[&build::plimsoll(), "gateway", "--config", &file, "--admin-port", &admin]);
                 all.extend(words(&["--data-dir", &format!("{directory}/data")]));
+                if place.scene.tls {
+                    all.extend(words(&["--tls-port", &port, "--port", "0"]));
+                } else {
+                    all.extend(words(&["--port", &port]));
+                }
                 all
             }
             Self::Pingora | Self::Hyper => {

@@ -63,7 +63,9 @@ impl Workload {
             Self::Tls => "wrk, 64 connections, ECDSA on P-256; cleartext to the origin.",
             Self::Handshakes => "wrk, 64 connections at a time, each closed after its answer, none resumed.",
             Self::Websocket => "64 connections, a text frame of 125 bytes and its echo at a time on each; per round trip.",
-            Self::Idle => "Each connection was answered once and then rests. Memory is the proportional set size of all processes.",
+            Self::Idle => {
+                "Each connection was answered once and has rested for three seconds. Memory is the proportional set size of all processes."
+            }
             Self::Routes => "`/r0/` to `/r999/`, one server behind all; the last is asked for. As 1 KiB GET otherwise.",
             Self::Upstreams => "One route. As 1 KiB GET otherwise.",
         }
