@@ -60,8 +60,9 @@ fn length(source: &Source) -> Vec<Finding> {
 }
 
 fn whitespace(source: &Source) -> Vec<Finding> {
-    // Snapshots and measurements keep what was printed, fuzzers' inputs are what they are, and vendored files stay as they came.
-    let is_as_it_came = ["snap", "csv", "proptest-regressions"].contains(&source.extension()) || source.path.starts_with("fuzz/seeds/");
+    // Snapshots and measurements keep what was printed, inputs of tests are bytes, and vendored files stay as they came.
+    let is_as_it_came =
+        ["snap", "csv", "http", "proptest-regressions"].contains(&source.extension()) || source.path.starts_with("fuzz/seeds/");
     if is_as_it_came || is_vendored(source) || source.text.is_empty() {
         return Vec::new();
     }
