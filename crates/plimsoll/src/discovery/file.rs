@@ -162,6 +162,8 @@ impl<'de> Deserialize<'de> for Listed {
 
 #[cfg(test)]
 mod tests {
+    use proptest::prelude::*;
+
     use super::*;
 
     fn read(name: &str, text: &str) -> Result<Vec<String>, String> {
@@ -215,6 +217,22 @@ mod tests {
     fn a_file_without_servers_is_none() {
         for (name, text) in [("servers.txt", "# nobody\n"), ("servers.txt", ""), ("servers.toml", "servers = []"), ("servers.json", "[]")] {
             check(name, text, "it names no server");
+        }
+    }
+
+    proptest! {
+        #[test]
+        fn no_file_makes_the_reader_panic(
+            name in prop::sample::select(vec!["s.txt", "s.toml", "s.json"]),
+            words in prop::collection::vec(prop::sample::select(vec![
+                "servers", "=", "[", "]", "{", "}", "\"", "url", ":", ",", "weight=", "priority", "http://a", "https://[::1]:", "unix:", "srv:_http._tcp.b",
+                "0", "65536", "#", "\n", "\u{e9}", " ",
+            ]), 0..40),
+        ) {
+            let text = words.concat();
+            if let Ok(servers) = parse(Path::new(name), &text) {
+                prop_assert!(servers.iter().all(|server| ServerAddress::parse(&server.address.to_string()).as_ref() == Ok(&server.address)));
+            }
         }
     }
 }
