@@ -12,6 +12,7 @@ use tokio::sync::Notify;
 
 use crate::decode::decoded;
 use crate::edge::{Edge, Plan};
+use crate::http2::client::{Answer, Http2, request};
 use crate::origin::Origin;
 use crate::peer::{Message, PIECE, in_time};
 
@@ -165,6 +166,34 @@ async fn a_route_may_do_without() {
     let edge = Edge::with(change, &[&origin]).await;
     let answer = edge.ask(asking("GET", Coding::Zstd)).await;
     assert_eq!((answer.field("content-encoding"), answer.field("vary"), answer.text()), (None, None, &*plain));
+}
+
+/// The last frame of an answer ends its stream, with trailers or without.
+#[tokio::test]
+async fn it_is_the_same_over_http_2() {
+    let plain = text(300_000);
+    let chunks: String = plain.as_bytes().chunks(7_000).map(chunk).collect();
+    let head = "HTTP/1.1 200 OK\r\ncontent-type: text/plain\r\netag: \"v1\"\r\n";
+    for (answer, trailer) in [
+        (format!("{head}content-length: 300000\r\n\r\n{plain}"), None),
+        (format!("{head}transfer-encoding: chunked\r\n\r\n{chunks}0\r\n\r\n"), None),
+        (format!("{head}transfer-encoding: chunked\r\n\r\n{chunks}0\r\nx-sum: 7\r\n\r\n"), Some("7")),
+    ] {
+        let origin = Origin::answering(answer).await;
+        let edge = Edge::with(compressing, &[&origin]).await;
+        let client = Http2::connect(&edge).await;
+        for coding in Coding::ALL {
+            let mut asked = request("GET", "/x");
+            asked.headers_mut().insert("accept-encoding", coding.token().parse().unwrap());
+            let (response, _) = client.begin(asked, true);
+            let answer = Answer::read(response).await.unwrap();
+            let field = |name: &str| answer.headers.get(name).map(|value| value.to_str().unwrap());
+            assert_eq!((field("content-encoding"), field("etag")), (Some(coding.token()), Some("W/\"v1\"")));
+            assert_eq!((field("content-length"), field("vary")), (None, Some("accept-encoding")));
+            assert!(decoded(coding, &answer.body) == plain.as_bytes());
+            assert_eq!(answer.trailers.as_ref().map(|trailers| trailers["x-sum"].to_str().unwrap()), trailer);
+        }
+    }
 }
 
 #[tokio::test]

@@ -1,6 +1,6 @@
 //! HTTP/2 at the edge, HTTP/1.1 behind it.
 
-mod client;
+pub(crate) mod client;
 mod conformance;
 mod floods;
 mod frames;
