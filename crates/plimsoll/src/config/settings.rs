@@ -100,7 +100,7 @@ table! {
 table! {
     /// Time limits of the edge. None can be switched off: whatever may wait for ever, one day does.
     struct Timeouts at [Settings.gateway.timeouts] {
-        /// Time to receive a request head, from its first byte. Slower clients are answered 408.
+        /// Time to receive a request head, from its first byte, and for a TLS handshake. Slower clients are answered 408, or cut off.
         head: Duration = 10 * SECOND, Time(WAIT);
         /// Time a keep-alive connection may rest between two requests.
         idle: Duration = 75 * SECOND, Time(MS..=DAY);
