@@ -222,7 +222,6 @@ fn every_starting_verb_refuses_a_broken_configuration() {
         &["run", "--ready-path", "/x", "true"],
         &["gateway"],
         &["serve"],
-        &["status"],
     ] {
         let output = plimsoll(directory.path(), &[], arguments);
         assert_eq!(output.status.code(), Some(2), "{arguments:?}: {}", shown(&output));
