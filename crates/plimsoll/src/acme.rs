@@ -41,7 +41,7 @@ use setback::Setback;
 /// How often somebody who may not order looks whether it may now.
 const CLAIM_EVERY: Duration = Duration::from_secs(1);
 /// A machine may have slept, and its clock may have been set: the clock on the wall is asked this often.
-const LOOK_EVERY: Duration = Duration::from_secs(60);
+const LOOK_EVERY: Duration = Duration::from_mins(1);
 
 /// Shows the certificates that are there, and sees to it that there are always some, for as long as the server is. Needs a tokio runtime.
 pub fn supply(server: &Server, acme: &Acme, data_dir: &Path) -> Result<(), Failure> {

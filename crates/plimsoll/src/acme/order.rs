@@ -17,8 +17,8 @@ use crate::config::{Acme, Named};
 use crate::report::Failure;
 
 /// An authority looks from several places, and may take its time.
-const TIME_MAX: Duration = Duration::from_secs(5 * 60);
-const POLLING: RetryPolicy = RetryPolicy::new().initial_delay(Duration::from_millis(250)).backoff(1.5).timeout(Duration::from_secs(2 * 60));
+const TIME_MAX: Duration = Duration::from_mins(5);
+const POLLING: RetryPolicy = RetryPolicy::new().initial_delay(Duration::from_millis(250)).backoff(1.5).timeout(Duration::from_mins(2));
 
 /// Whom to ask, and as whom.
 pub(super) struct Authority {
@@ -50,7 +50,7 @@ impl Authority {
     ) -> Result<Issued, Setback> {
         let issued = async {
             let account = self.account(cabinet).await?;
-            placing().map_err(local)?;
+            placing().map_err(|error| local(&error))?;
             let identifiers = [Identifier::Dns(name.to_owned())];
             let placed = account.new_order(&NewOrder::new(&identifiers)).await;
             let mut order = placed.map_err(|error| self.forgotten(error, cabinet))?;
@@ -67,7 +67,7 @@ impl Authority {
     /// The account that was made before, or a new one.
     async fn account(&self, cabinet: &Cabinet) -> Result<Account, Setback> {
         let builder = Account::builder_with_http(Box::new(self.directory.clone()));
-        if let Some(known) = cabinet.account().map_err(local)? {
+        if let Some(known) = cabinet.account().map_err(|error| local(&error))? {
             return builder.from_credentials(known).await.map_err(|error| self.told(error));
         }
         let contact: Vec<_> = self.settings.contact.iter().map(|address| format!("mailto:{address}")).collect();
@@ -75,7 +75,7 @@ impl Authority {
         let new = NewAccount { contact: &contact, terms_of_service_agreed: true, only_return_existing: false };
         let external = self.settings.external().map(|(account, key)| ExternalAccountKey::new(account, &key));
         let (account, credentials) = builder.create(&new, self.url.clone(), external.as_ref()).await.map_err(|error| self.told(error))?;
-        cabinet.keep_account(&credentials).map_err(local)?;
+        cabinet.keep_account(&credentials).map_err(|error| local(&error))?;
         tracing::info!(directory = self.url, "an account was made with the authority");
         Ok(account)
     }
@@ -94,7 +94,7 @@ impl Authority {
             let mut challenge = authorization.challenge(challenge::kind(kind)).ok_or_else(|| {
                 Setback::Refused(format!("the authority does not check by {}: choose another gateway.tls.acme.challenge", kind.as_str()))
             })?;
-            shown.push(Shown::to(store, name, &challenge).map_err(local)?);
+            shown.push(Shown::to(store, name, &challenge).map_err(|error| local(&error))?);
             challenge.set_ready().await.map_err(|error| self.told(error))?;
         }
         Ok(shown)
@@ -133,13 +133,13 @@ impl Authority {
             && setback::kind(problem) == "accountDoesNotExist"
             && let Err(error) = cabinet.put_account_aside()
         {
-            return local(error);
+            return local(&error);
         }
         self.told(error)
     }
 }
 
 /// Something on this side does not work.
-fn local(error: anyhow::Error) -> Setback {
+fn local(error: &anyhow::Error) -> Setback {
     Setback::Failed(format!("{error:#}"))
 }

@@ -10,9 +10,9 @@ use serde::{Deserialize, Serialize};
 
 use super::setback::Setback;
 
-const MINUTE: Duration = Duration::from_secs(60);
-const HOUR: Duration = Duration::from_secs(60 * 60);
-const DAY: Duration = Duration::from_secs(24 * 60 * 60);
+const MINUTE: Duration = Duration::from_mins(1);
+const HOUR: Duration = Duration::from_hours(1);
+const DAY: Duration = Duration::from_hours(24);
 
 /// Orders for one name within an hour: what large authorities allow to fail.
 pub(super) const ORDERS_PER_NAME_MAX: usize = 5;
@@ -20,9 +20,9 @@ pub(super) const ORDERS_PER_NAME_MAX: usize = 5;
 pub(super) const ORDERS_MAX: usize = 100;
 
 /// Waits after an authority that could not be asked: no order was lost.
-const FAILED: (Duration, Duration) = (Duration::from_secs(5), Duration::from_secs(10 * 60));
+const FAILED: (Duration, Duration) = (Duration::from_secs(5), Duration::from_mins(10));
 /// Waits after one that would not: somebody must mend something first.
-const REFUSED: (Duration, Duration) = (Duration::from_secs(2 * 60), Duration::from_secs(6 * 60 * 60));
+const REFUSED: (Duration, Duration) = (Duration::from_mins(2), Duration::from_hours(6));
 /// Waits after one that wants fewer orders and does not say until when.
 const LIMITED: (Duration, Duration) = (HOUR, DAY);
 /// What an authority says about waiting is believed within these bounds.
