@@ -54,7 +54,7 @@ fn the_client_of_a_balancer_is_known_by_its_own_address() {
         origin.server()
     );
     std::fs::write(directory.path().join("plimsoll.toml"), file).unwrap();
-    let fleet = Launch::new(&["gateway"]).working_dir(directory.path()).fleet();
+    let mut fleet = Launch::new(&["gateway"]).working_dir(directory.path()).fleet();
     for send in ["send-proxy", "send-proxy-v2"] {
         let (_haproxy, port) = haproxy(directory.path(), send, fleet.port());
         let client = Ipv4Addr::new(127, 0, 0, 77);
@@ -64,6 +64,6 @@ fn the_client_of_a_balancer_is_known_by_its_own_address() {
     }
     assert!(asked_from(Ipv4Addr::LOCALHOST, fleet.port()).is_err(), "a trusted peer has to say whose connection it is");
     assert!(asked_from(Ipv4Addr::new(127, 0, 0, 77), fleet.port()).is_err(), "and nobody else may come at all");
-    assert!(fleet.log().contains("gateway.proxy_protocol is on"), "{}", fleet.log());
+    fleet.wait_for_log("gateway.proxy_protocol is on");
     fleet.stop();
 }
