@@ -143,3 +143,20 @@ fn unknown(name: &str, value: &OsStr) -> Mistake {
     };
     Mistake::error(message, Some(place), hint)
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_a_service_manager_says_is_for_us_and_our_successor_only() {
+        let environment = Environment::of([("PATH", "/bin"), ("NOTIFY_SOCKET", "/n"), ("LISTEN_FDS", "1"), (PREDECESSOR, "1")]);
+        let named = |variables: Vec<(OsString, OsString)>| -> Vec<String> {
+            variables.into_iter().map(|(name, value)| format!("{}={}", name.to_string_lossy(), value.to_string_lossy())).collect()
+        };
+        assert_eq!(named(environment.for_instances()), ["PATH=/bin"]);
+        let own = format!("{PREDECESSOR}={}", std::process::id());
+        assert_eq!(named(environment.for_successor()), ["PATH=/bin", "NOTIFY_SOCKET=/n", &own]);
+        assert!(!environment.is_successor(), "process 1 has not started us");
+    }
+}
