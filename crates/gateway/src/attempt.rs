@@ -35,6 +35,7 @@ use race::Race;
 /// How much of an answer is held until it is whole: one read's worth, so that streams and downloads flow.
 const HELD_BYTES_MAX: u64 = 16 * 1024;
 
+#[derive(Clone, Copy)]
 pub(crate) struct Attempts<'a> {
     pub(crate) config: &'a Config,
     pub(crate) upstream: &'a Upstream,

@@ -1,10 +1,8 @@
 //! What a route answers when no real answer can be had. The decision is [`plimsoll_policy::fallback`]'s; this is how it is carried out.
 
-use std::rc::Rc;
 use std::sync::Arc;
 
 use plimsoll_policy::Refusal;
-use plimsoll_policy::admission::Ask;
 use plimsoll_policy::fallback::layer::{HEADER, STATIC};
 use plimsoll_policy::fallback::{Kind, Prepared, Unanswered};
 
@@ -13,7 +11,6 @@ use crate::interim::Interim;
 use crate::journey::Journey;
 use crate::message::{Framing, Headers, Request, Response, ResponseBody, ResponseHead};
 use crate::plan::Plan;
-use crate::pool::Pool;
 use crate::route::Route;
 
 /// Where a route's other answer comes from.
@@ -33,12 +30,11 @@ impl Fallback {
     }
 }
 
-/// Passes an answer on, and replaces a refusal where the route has something better and it may.
+/// Passes an answer on, and replaces a refusal where the route has something better and it may. `first`: the attempts that were made.
 pub(crate) async fn instead(
     plan: &Plan,
-    pool: &Rc<Pool>,
     route: &Route,
-    ask: Option<Ask>,
+    first: &Attempts<'_>,
     result: Result<Response, Refusal>,
     request: &mut Request,
     interim: &Interim,
@@ -59,8 +55,7 @@ pub(crate) async fn instead(
         }
         Fallback::Upstream(position) => {
             let upstream = &plan.upstreams[*position];
-            let max = journey.attempts + 1;
-            let attempts = Attempts { config: plan.config_of(route), upstream, pool, ask, hedge: None, max };
+            let attempts = Attempts { upstream, hedge: None, max: journey.attempts + 1, ..*first };
             // Boxed because it is rare: the futures of requests that are answered stay small.
             match Box::pin(attempts.run(request, interim, journey)).await {
                 Ok(mut response) => {

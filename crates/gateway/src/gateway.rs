@@ -23,7 +23,7 @@ use crate::probe::OnHealth;
 use crate::route::{self, Route, Routes};
 use crate::stats::EdgeStats;
 use crate::tls;
-use crate::upstream::Watched;
+use crate::upstream::{Upstream, Watched};
 use crate::worker::{self, Adopt, Socket, Start};
 
 /// Threads of one worker that open and read files. Further requests for files wait for one of them.
@@ -177,20 +177,20 @@ impl Gateway {
 
     /// The members of all upstreams, in order.
     pub fn instances(&self) -> Vec<InstanceSnapshot> {
-        self.of_upstreams(|upstream| upstream.snapshots())
+        self.of_upstreams(Upstream::snapshots)
     }
 
     /// The load line of every upstream that has one.
     pub fn load_lines(&self) -> Vec<LoadLineSnapshot> {
-        self.of_upstreams(|upstream| upstream.load_line())
+        self.of_upstreams(Upstream::load_line)
     }
 
     /// The breaker of every upstream that has one.
     pub fn circuits(&self) -> Vec<CircuitSnapshot> {
-        self.of_upstreams(|upstream| upstream.circuit())
+        self.of_upstreams(Upstream::circuit)
     }
 
-    fn of_upstreams<T, I: IntoIterator<Item = T>>(&self, of: impl Fn(&crate::upstream::Upstream) -> I) -> Vec<T> {
+    fn of_upstreams<T, I: IntoIterator<Item = T>>(&self, of: impl Fn(&Upstream) -> I) -> Vec<T> {
         let running = self.running.lock().unwrap_or_else(PoisonError::into_inner);
         running.upstreams.iter().flat_map(|watched| of(&watched.upstream)).collect()
     }

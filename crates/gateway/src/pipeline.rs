@@ -190,7 +190,7 @@ async fn forward(
     if let Err(refusal) = &mut result {
         deadline::attribute(refusal, allowed, route.policies.deadline);
     }
-    fallback::instead(plan, pool, route, ask, result, request, interim, journey).await
+    fallback::instead(plan, route, &attempts, result, request, interim, journey).await
 }
 
 /// What a request says about itself when it asks for a place below the load line.
