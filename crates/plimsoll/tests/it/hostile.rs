@@ -9,6 +9,7 @@ use std::sync::atomic::{AtomicBool, Ordering::Relaxed};
 use std::thread::{self, JoinHandle};
 use std::time::{Duration, Instant};
 
+use plimsoll_testbed::poll::until_blocking;
 use plimsoll_testbed::process::Process;
 use tokio::net::TcpSocket;
 
@@ -72,7 +73,7 @@ impl Bystander {
             while !over.load(Relaxed) {
                 let started = Instant::now();
                 seen.push(ask(&runtime, port).map(|()| started.elapsed()).map_err(|error| error.to_string()));
-                thread::sleep(ASK_EVERY);
+                thread::park_timeout(ASK_EVERY);
             }
             seen
         });
@@ -134,11 +135,8 @@ fn attack(mode: &[&str], target: &str, settings: &str) -> (Fleet, String) {
         &format!("http://127.0.0.1:{port}{target}"),
     ]);
     let mut attacker = Process::start("slowhttptest", &slowhttptest, directory.path()).unwrap();
-    let deadline = Instant::now() + Duration::from_secs(u64::from(SECONDS)) + PATIENCE;
-    while attacker.exit_status().is_none() {
-        assert!(Instant::now() < deadline, "slowhttptest does not end:\n{}", attacker.log());
-        thread::sleep(Duration::from_millis(50));
-    }
+    let patience = Duration::from_secs(u64::from(SECONDS)) + PATIENCE;
+    until_blocking(patience, "slowhttptest to end", || Ok(attacker.exit_status())).unwrap();
     let seen = bystander.stop();
     let failures: Vec<_> = seen.iter().filter_map(|each| each.as_ref().err()).collect();
     assert!(failures.is_empty(), "{} of {} failed: {:?}", failures.len(), seen.len(), failures.first());

@@ -20,6 +20,9 @@ const ENHANCE_YOUR_CALM: u32 = 11;
 /// More than any client needs, and less than what would hurt: whoever gets so far has not been stopped.
 const PIECES_MAX: usize = 60_000;
 
+/// What is sent again and again, by its number.
+type Piece<'a> = &'a dyn Fn(usize) -> Vec<u8>;
+
 /// How a flood ended.
 #[derive(Debug)]
 struct Ended {
@@ -107,7 +110,7 @@ async fn requests_that_are_taken_back_at_once_are_few() {
     let edge = Edge::before(&[&origin]).await;
     let stream = |number: usize| 2 * u32::try_from(number).unwrap() + 1;
     // CVE-2023-44487, and the same with the reset provoked from this side (CVE-2025-8671): a window that overflows, a body after its end.
-    let floods: [(&str, &dyn Fn(usize) -> Vec<u8>); 3] = [
+    let floods: [(&str, Piece<'_>); 3] = [
         ("rapid reset", &|number| [get(stream(number)), frame(RST_STREAM, 0, stream(number), &[0, 0, 0, 8])].concat()),
         ("provoked by a window", &|number| [get(stream(number)), frame(WINDOW_UPDATE, 0, stream(number), &[0; 4])].concat()),
         ("provoked by data", &|number| [get(stream(number)), frame(DATA, 0, stream(number), b"x")].concat()),

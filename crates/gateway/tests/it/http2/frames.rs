@@ -94,7 +94,7 @@ impl Frame {
         Some(Self { kind, flags, stream: u32::from_be_bytes([a, b, c, d]) & (u32::MAX >> 1), payload })
     }
 
-    /// The error code of RST_STREAM and GOAWAY.
+    /// The error code of `RST_STREAM` and GOAWAY.
     pub(crate) fn code(&self) -> Option<u32> {
         let at = match self.kind {
             RST_STREAM => 0,
