@@ -4,7 +4,8 @@
 //!
 //! | module | does |
 //! |---|---|
-//! | `listen`, `worker` | sockets, one runtime per core, connection caps, drain |
+//! | `listen`, `worker` | sockets, one runtime per core, drain |
+//! | `connection` | whose a connection is, whether it may stay, what is spoken on it |
 //! | `proxy_protocol` | whose connection a load balancer passes on |
 //! | `clients`, `pace` | who has how many connections, and who is too slow |
 //! | `http1`, `http2` | the client's protocol; `message` is what both become |
@@ -32,6 +33,7 @@ mod circuit;
 mod clients;
 pub mod compress;
 pub mod config;
+mod connection;
 mod date;
 mod drain;
 mod endpoint;
