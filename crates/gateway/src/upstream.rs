@@ -148,6 +148,12 @@ impl Upstream {
         self.other(tried, key, place).ok()
     }
 
+    /// Whether requests wait for their turn, or some are refused because not all can be served.
+    pub(crate) fn is_overloaded(&self) -> bool {
+        let load = self.admission.as_ref().map(|admission| admission.load());
+        load.is_some_and(|load| load.is_overloaded || load.waiting.iter().any(|waiting| *waiting > 0))
+    }
+
     /// Until somebody is there, for as long as a restart may take.
     async fn wait<T>(&self, wait_ends: Option<Instant>, found: impl Fn() -> Option<T>) -> Result<T, Refusal> {
         let patience_ends = Instant::now() + WAIT_FOR_INSTANCE;

@@ -214,15 +214,9 @@ fn run_without_a_command_says_what_is_missing() {
 fn every_starting_verb_refuses_a_broken_configuration() {
     let directory = tempfile::tempdir().unwrap();
     std::fs::write(directory.path().join("plimsoll.toml"), "[gateway]\nprot = 1\n").unwrap();
-    for arguments in [
-        &[][..],
-        &["--port", "0"],
-        &["up"],
-        &["run", "--", "true"],
-        &["run", "--ready-path", "/x", "true"],
-        &["gateway"],
-        &["serve"],
-    ] {
+    for arguments in
+        [&[][..], &["--port", "0"], &["up"], &["run", "--", "true"], &["run", "--ready-path", "/x", "true"], &["gateway"], &["serve"]]
+    {
         let output = plimsoll(directory.path(), &[], arguments);
         assert_eq!(output.status.code(), Some(2), "{arguments:?}: {}", shown(&output));
         let text = String::from_utf8_lossy(&output.stderr);
