@@ -1,8 +1,8 @@
 //! Files of a directory as answers.
 //!
-//! What the path below the route names is looked up beneath the directory and nowhere else ([`open`]). The file's state makes its validators
-//! ([`validators`]), the conditions and the range of the request are judged by [`plimsoll_policy`], and the body is read as fast as the client takes
-//! it ([`body`]). No file is opened or read on the threads that serve connections.
+//! What the path below the route names is looked up beneath the directory and nowhere else (`open`). The file's state makes its validators
+//! (`validators`), the conditions and the range of the request are judged by [`plimsoll_policy`], and the body is read as fast as the client takes
+//! it (`body`). No file is opened or read on the threads that serve connections.
 
 mod body;
 mod content_type;
