@@ -28,7 +28,7 @@ impl Caching {
                 | StatusCode::MOVED_PERMANENTLY
                 | StatusCode::PERMANENT_REDIRECT
         );
-        if !is_read || !is_good || is_personal(&head.headers) {
+        if !is_read || !is_good || is_for_one(request) || is_personal(&head.headers) {
             return;
         }
         for (name, value) in [("cache-control", &self.cache_control), ("cdn-cache-control", &self.cdn_cache_control)] {
@@ -37,6 +37,11 @@ impl Caching {
             }
         }
     }
+}
+
+/// What was asked with credentials is for whoever has them: `public` would hand it to everybody (RFC 9111, section 3.5).
+fn is_for_one(request: &Request) -> bool {
+    request.headers.first_named("authorization").is_some()
 }
 
 fn is_personal(headers: &Headers) -> bool {

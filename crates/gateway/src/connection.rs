@@ -27,6 +27,9 @@ use crate::tls;
 use crate::transport::Transport;
 use crate::worker::Worker;
 
+/// How long, and for how many bytes, a client that still sends is listened to after its answer, so that the answer is not lost in a reset.
+pub(crate) const LINGER_TIME: Duration = Duration::from_secs(2);
+pub(crate) const LINGER_BYTES: usize = 1024 * 1024;
 /// Connections beyond a cap that one worker tells so at a time; further ones are closed without a word.
 const TURNED_AWAY_MAX: u32 = 256;
 /// How long a handshake may go on once the gateway drains.

@@ -264,6 +264,7 @@ fn open(doors: Vec<Door>, workers: usize) -> Result<(Vec<Listened>, Vec<Vec<Sock
         let (address, sockets) = if sockets.is_empty() {
             listen::bind(asked, workers).map_err(failed)?
         } else {
+            sockets.iter().try_for_each(listen::adopt).map_err(failed)?;
             (sockets[0].local_addr().map_err(failed)?, sockets)
         };
         // With fewer sockets than workers several of them take from one.

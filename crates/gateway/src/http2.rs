@@ -29,9 +29,10 @@ use tokio_util::task::TaskTracker;
 pub(crate) use io::{Sniffed, sniff};
 
 use crate::alarm::Alarm;
+use crate::connection::{LINGER_BYTES, LINGER_TIME};
 use crate::interim::Interim;
 use crate::journey::Journey;
-use crate::message::{Frame, Response, ResponseBody};
+use crate::message::{Frame, RequestBody, Response, ResponseBody};
 use crate::pace::Meter;
 use crate::peer::Peer;
 use crate::pipeline;
@@ -130,15 +131,17 @@ async fn stream(worker: Rc<Worker>, request: http::Request<RecvStream>, respond:
     let interim = Interim::Http2(RefCell::new(respond));
     let is_head = request.method() == http::Method::HEAD;
     let (method, target) = (request.method().clone(), Bytes::copy_from_slice(request.uri().path().as_bytes()));
-    let mut pipe = None;
+    let (mut pipe, mut unsent) = (None, RequestBody::empty());
     let (mut response, mut journey) = match translate::request(request, &peer, &worker.plan().config) {
         Ok(Asked { mut request, receive }) => {
             pipe = receive;
-            tokio::select! {
+            let answered = tokio::select! {
                 biased;
                 answered = pipeline::run(&worker, peer, &mut request, &interim) => answered,
                 () = poll_fn(|cx| poll_reset(&interim, cx)) => return,
-            }
+            };
+            unsent = request.body;
+            answered
         }
         Err(refusal) => pipeline::refuse(&worker, peer, method, target, &refusal),
     };
@@ -150,9 +153,20 @@ async fn stream(worker: Rc<Worker>, request: http::Request<RecvStream>, respond:
         }
         response = websocket::instead(response, &mut journey);
     }
-    if answer(&worker, respond, response, is_head, &mut journey).await.is_ok() {
-        journey.complete();
-    }
+    let Ok(with_answer) = answer(&worker, respond, response, is_head, &mut journey).await else { return };
+    journey.complete();
+    drop(journey);
+    linger([unsent, with_answer]).await;
+}
+
+/// Listens to a client that is still sending, or the reset that tells it to stop might overtake its answer: some then look at neither.
+async fn linger(bodies: [RequestBody; 2]) {
+    let discard = async {
+        for mut body in bodies {
+            body.discard(LINGER_BYTES).await;
+        }
+    };
+    let _ = timeout(LINGER_TIME, discard).await;
 }
 
 fn poll_reset(interim: &Interim, cx: &mut Context<'_>) -> Poll<()> {
@@ -174,25 +188,32 @@ async fn tunnel(worker: &Worker, mut respond: SendResponse<Bytes>, receive: Recv
     journey.complete();
 }
 
+/// Returns what the client has not sent yet of its request, if that was going to an instance.
 async fn answer(
     worker: &Worker,
     mut respond: SendResponse<Bytes>,
     response: Response,
     is_head: bool,
     journey: &mut Journey,
-) -> Result<(), ()> {
-    let Response { head, body } = response;
-    let mut body = if is_head { ResponseBody::Empty } else { body };
+) -> Result<RequestBody, ()> {
+    let Response { head, mut body } = response;
+    if is_head {
+        body = ResponseBody::Empty;
+    }
     let ends_here = body.is_over();
     let head = translate::response(&head, is_head, journey.hop.request_id.as_str());
     let stream = respond.send_response(head, ends_here).map_err(|_| ())?;
     if ends_here {
-        return Ok(());
+        return Ok(body.into_request_body());
     }
-    let config = &worker.plan().config;
-    let pace = Meter::begun(config.answer_pace());
-    let mut sender = Sender { stream, alarm: Alarm::new(), pace, pending: Bytes::new(), write_idle: config.timeouts.write_idle };
-    poll_fn(|cx| sender.poll(cx, &mut body, journey)).await
+    // The answer may outlive many plans.
+    let (pace, write_idle) = {
+        let config = &worker.plan().config;
+        (Meter::begun(config.answer_pace()), config.timeouts.write_idle)
+    };
+    let mut sender = Sender { stream, alarm: Alarm::new(), pace, pending: Bytes::new(), write_idle };
+    poll_fn(|cx| sender.poll(cx, &mut body, journey)).await?;
+    Ok(body.into_request_body())
 }
 
 /// Moves a body onto a stream as fast as the client opens its window.
@@ -236,9 +257,7 @@ impl Sender {
         match self.stream.poll_capacity(cx) {
             Poll::Ready(Some(Ok(capacity))) => {
                 let data = self.pending.split_to(capacity.min(self.pending.len()));
-                if self.alarm.is_set() && self.pace.moved(data.len() as u64).is_err() {
-                    return self.give_up(journey, "the client took its answer too slowly");
-                }
+                self.pace.moved(data.len() as u64);
                 self.alarm.off();
                 journey.bytes_out += data.len() as u64;
                 let is_last = self.pending.is_empty() && body.is_over();
@@ -248,7 +267,9 @@ impl Sender {
             Poll::Pending => {
                 body.keep_sending(cx);
                 if !self.alarm.is_set() {
-                    self.pace.waits();
+                    if self.pace.waits().is_err() {
+                        return self.give_up(journey, "the client took its answer too slowly");
+                    }
                     self.alarm.set_after(self.write_idle);
                 }
                 ready!(self.alarm.poll(cx));

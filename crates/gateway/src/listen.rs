@@ -3,7 +3,7 @@
 use std::io;
 use std::net::{SocketAddr, TcpListener};
 
-use socket2::{Domain, Protocol, Socket, Type};
+use socket2::{Domain, Protocol, SockRef, Socket, Type};
 
 /// Connections that may wait in the kernel for a worker.
 pub(crate) const BACKLOG: i32 = 4096;
@@ -17,6 +17,11 @@ pub(crate) fn bind(address: SocketAddr, count: usize) -> io::Result<(SocketAddr,
     let address = open(address, false)?.local_addr()?;
     let listeners = (0..count).map(|_| open(address, true)).collect::<io::Result<Vec<_>>>()?;
     Ok((address, listeners))
+}
+
+/// Makes a socket that somebody else has opened like one of ours.
+pub(crate) fn adopt(listener: &TcpListener) -> io::Result<()> {
+    SockRef::from(listener).set_tcp_notsent_lowat(UNSENT_BYTES_MAX)
 }
 
 fn open(address: SocketAddr, shared: bool) -> io::Result<TcpListener> {

@@ -2,7 +2,8 @@
 //!
 //! A limit on silence alone lets a client hold a connection for hours with a byte every half minute. Here only the time counts in which
 //! this side waited for the client, so neither a slow instance nor a stream with little to say makes a client slow. The pace is judged when
-//! something moves, which costs no timer: for silence there are the idle limits.
+//! the next wait begins and all is counted that the last one brought, in however many pieces. It costs no timer: for silence there are the
+//! idle limits.
 
 use std::time::Duration;
 
@@ -50,24 +51,29 @@ impl Meter {
     }
 
     /// Nothing moves until the client does something.
-    pub(crate) fn waits(&mut self) {
-        if self.begun && self.pace.bytes_per_second_min > 0 {
-            self.waits_since.get_or_insert_with(Instant::now);
+    pub(crate) fn waits(&mut self) -> Result<(), TooSlow> {
+        if !self.begun || self.pace.bytes_per_second_min == 0 || self.waits_since.is_some() {
+            return Ok(());
         }
-    }
-
-    /// This many bytes have moved. Costs nothing where nobody had to wait.
-    pub(crate) fn moved(&mut self, bytes: u64) -> Result<(), TooSlow> {
-        self.begun = true;
-        self.bytes += bytes;
-        let Some(since) = self.waits_since.take() else { return Ok(()) };
-        self.waited += since.elapsed();
+        self.waits_since = Some(Instant::now());
         if self.waited < self.pace.window {
             return Ok(());
         }
         let is_too_slow = self.bytes < self.pace.bytes_due(self.waited);
         (self.waited, self.bytes) = (Duration::ZERO, 0);
         if is_too_slow { Err(TooSlow) } else { Ok(()) }
+    }
+
+    /// This many bytes have moved. Costs nothing where nobody had to wait.
+    pub(crate) fn moved(&mut self, bytes: u64) {
+        if bytes == 0 {
+            return;
+        }
+        self.begun = true;
+        self.bytes += bytes;
+        if let Some(since) = self.waits_since.take() {
+            self.waited += since.elapsed();
+        }
     }
 }
 
@@ -84,13 +90,13 @@ mod tests {
     async fn lasts(pace: Pace, bytes: u64, wait_ms: u64) -> u64 {
         let mut meter = Meter::new(pace);
         let started = Instant::now();
-        meter.moved(1).unwrap();
+        meter.moved(1);
         while started.elapsed() < Duration::from_mins(1) {
-            meter.waits();
-            advance(Duration::from_millis(wait_ms)).await;
-            if meter.moved(bytes).is_err() {
+            if meter.waits().is_err() {
                 return started.elapsed().as_secs();
             }
+            advance(Duration::from_millis(wait_ms)).await;
+            meter.moved(bytes);
         }
         60
     }
@@ -107,30 +113,40 @@ mod tests {
     #[tokio::test(start_paused = true)]
     async fn a_quick_beginning_buys_no_slow_end() {
         let mut meter = Meter::new(PACE);
-        meter.moved(1 << 30).unwrap();
-        let mut windows = 0;
-        loop {
-            meter.waits();
+        meter.moved(1 << 30);
+        let mut waits = 0;
+        while meter.waits().is_ok() {
             advance(Duration::from_secs(5)).await;
-            if meter.moved(1).is_err() {
-                break;
-            }
-            windows += 1;
+            meter.moved(1);
+            waits += 1;
         }
-        assert_eq!(windows, 3, "the first window is fast, the second is not");
+        assert_eq!(waits, 4, "the first two are a fast window, the second two are not");
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn all_counts_that_comes_at_the_end_of_a_wait() {
+        let mut meter = Meter::begun(PACE);
+        for _ in 0..10 {
+            assert_eq!(meter.waits(), Ok(()));
+            advance(Duration::from_secs(32)).await;
+            meter.moved(10);
+            meter.moved(64_000);
+        }
     }
 
     #[tokio::test(start_paused = true)]
     async fn time_in_which_nobody_waited_for_the_client_does_not_count() {
         let mut meter = Meter::new(PACE);
         for _ in 0..100 {
-            meter.moved(1).unwrap();
+            meter.moved(1);
             advance(Duration::from_mins(1)).await;
         }
+        assert_eq!(meter.waits(), Ok(()));
         let mut meter = Meter::new(PACE);
-        meter.waits();
+        meter.waits().unwrap();
         advance(Duration::from_mins(1)).await;
-        assert_eq!(meter.moved(1), Ok(()), "before the first byte the idle limit rules");
+        meter.moved(1);
+        assert_eq!(meter.waits(), Ok(()), "before the first byte the idle limit rules");
     }
 
     proptest! {
@@ -139,12 +155,13 @@ mod tests {
             let runtime = tokio::runtime::Builder::new_current_thread().enable_time().start_paused(true).build().unwrap();
             runtime.block_on(async {
                 let mut meter = Meter::new(PACE);
-                meter.moved(1).unwrap();
+                meter.moved(1);
                 for wait_ms in waits_ms {
-                    meter.waits();
+                    meter.waits().unwrap();
                     advance(Duration::from_millis(wait_ms)).await;
-                    meter.moved(0).unwrap();
+                    meter.moved(1);
                 }
+                meter.waits().unwrap();
             });
         }
     }

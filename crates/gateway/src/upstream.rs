@@ -14,6 +14,7 @@ use std::time::Duration;
 
 use arc_swap::ArcSwap;
 use plimsoll_policy::admission::{self, Admission, Ask};
+use plimsoll_policy::breaker::Standing;
 use plimsoll_policy::clock::now_ns;
 use plimsoll_policy::{Reason, Refusal};
 use tokio::sync::Notify;
@@ -148,10 +149,11 @@ impl Upstream {
         self.other(tried, key, place).ok()
     }
 
-    /// Whether requests wait for their turn, or some are refused because not all can be served.
-    pub(crate) fn is_overloaded(&self) -> bool {
+    /// Whether requests wait for their turn, or some are refused.
+    pub(crate) fn is_strained(&self) -> bool {
         let load = self.admission.as_ref().map(|admission| admission.load());
-        load.is_some_and(|load| load.is_overloaded || load.waiting.iter().any(|waiting| *waiting > 0))
+        let queues = load.is_some_and(|load| load.is_overloaded || load.waiting.iter().any(|waiting| *waiting > 0));
+        queues || self.resilience.breaker.as_ref().is_some_and(|breaker| breaker.standing(now_ns()) != Standing::Closed)
     }
 
     /// Until somebody is there, for as long as a restart may take.

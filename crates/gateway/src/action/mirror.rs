@@ -59,7 +59,7 @@ impl Mirror {
         if with_rng(fastrand::Rng::f32) >= self.share || request.upgrade.is_some() || request.headers.first_named(HEADER).is_some() {
             return None;
         }
-        let place = if self.can_copy(request, config) && !from.is_overloaded() { self.enter() } else { None };
+        let place = if self.can_copy(request, config) && !from.is_strained() { self.enter() } else { None };
         if place.is_none() {
             edge.mirrors_lost.fetch_add(1, Relaxed);
         }

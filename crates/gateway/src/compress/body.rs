@@ -48,6 +48,10 @@ impl Compressed {
         self.ended && self.output.is_empty() && self.trailers.is_none()
     }
 
+    pub(crate) fn into_source(self) -> ResponseBody {
+        self.source
+    }
+
     pub(crate) fn keep_sending(&mut self, cx: &mut Context<'_>) {
         self.source.keep_sending(cx);
     }

@@ -15,6 +15,7 @@ use super::encode::{self, Client};
 use super::head::{RequestHead, parse_request};
 use super::wire::{HeadError, Wire};
 use crate::alarm::Alarm;
+use crate::connection::{LINGER_BYTES, LINGER_TIME};
 use crate::forward::Exchange;
 use crate::interim::Interim;
 use crate::journey::Journey;
@@ -25,9 +26,6 @@ use crate::pipeline;
 use crate::tunnel;
 use crate::worker::Worker;
 
-/// How long, and for how many bytes, a client that still sends is listened to after its answer, so that the answer is not lost in a reset.
-const LINGER_TIME: Duration = Duration::from_secs(2);
-const LINGER_BYTES: usize = 1024 * 1024;
 /// Thousands of connections that are kept for the next request wait for it without buffers; one that asks all the time keeps its own.
 const RESTS_AFTER: Duration = Duration::from_secs(1);
 
@@ -259,8 +257,9 @@ impl Server {
             let flushed = wire.poll_flush(cx);
             let written = wire.out.bytes_total;
             drop(wire);
-            if self.alarm.is_set() && self.written != written && self.is_too_slow(written) {
-                return self.give_up(journey, "the client took its answer too slowly");
+            let moved = written - std::mem::replace(&mut self.written, written);
+            if let Some(pace) = &mut self.pace {
+                pace.moved(moved);
             }
             match flushed {
                 Poll::Ready(Ok(())) => self.alarm.off(),
@@ -268,10 +267,12 @@ impl Server {
                 Poll::Pending => {
                     body.keep_sending(cx);
                     // A slow reader is fine as long as it reads.
-                    if !self.alarm.is_set() || self.written != written {
+                    if !self.alarm.is_set() || moved > 0 {
                         let plan = self.worker.plan();
-                        self.written = written;
-                        self.pace.get_or_insert_with(|| Meter::begun(plan.config.answer_pace())).waits();
+                        let pace = self.pace.get_or_insert_with(|| Meter::begun(plan.config.answer_pace()));
+                        if pace.waits().is_err() {
+                            return self.give_up(journey, "the client took its answer too slowly");
+                        }
                         self.alarm.set_after(plan.config.timeouts.write_idle);
                     }
                     ready!(self.alarm.poll(cx));
@@ -286,12 +287,6 @@ impl Server {
         journey.note(cause.to_owned());
         self.wire.borrow().reset_on_close();
         Poll::Ready(Err(Gone))
-    }
-
-    /// Some of what waited has left, after a while.
-    fn is_too_slow(&mut self, written: u64) -> bool {
-        let moved = written - self.written;
-        self.pace.as_mut().is_some_and(|pace| pace.moved(moved).is_err())
     }
 
     async fn switch(&mut self, response: Response, journey: Journey) -> Result<Next, Gone> {

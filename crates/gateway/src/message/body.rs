@@ -125,6 +125,17 @@ impl RequestBody {
         Ok(())
     }
 
+    /// Takes what still comes and forgets it, up to so much.
+    pub(crate) async fn discard(&mut self, bytes_max: usize) {
+        let mut total = 0;
+        while let Some(Ok(Frame::Data(data))) = poll_fn(|cx| self.source.poll_frame(cx)).await {
+            total += data.len();
+            if total > bytes_max {
+                return;
+            }
+        }
+    }
+
     /// Starts over from the first frame; false if more was taken than could be kept.
     pub(crate) fn rewind(&mut self) -> bool {
         match &mut self.replay {
@@ -143,15 +154,13 @@ impl RequestBody {
             return Poll::Ready(Some(Ok(Frame::Data(bytes))));
         }
         let Poll::Ready(frame) = self.source.poll_frame(cx) else {
-            if let Some(pace) = &mut self.pace {
-                pace.waits();
-            }
-            return Poll::Pending;
+            let is_too_slow = self.pace.as_mut().is_some_and(|pace| pace.waits().is_err());
+            return if is_too_slow { Poll::Ready(Some(Err(BodyError::TooSlow))) } else { Poll::Pending };
         };
         if let Some(Ok(Frame::Data(bytes))) = &frame {
             let length = bytes.len() as u64;
-            if self.pace.as_mut().is_some_and(|pace| pace.moved(length).is_err()) {
-                return Poll::Ready(Some(Err(BodyError::TooSlow)));
+            if let Some(pace) = &mut self.pace {
+                pace.moved(length);
             }
             if length > self.bytes_left {
                 return Poll::Ready(Some(Err(BodyError::TooLarge)));
@@ -229,6 +238,15 @@ impl ResponseBody {
             Self::Exchange(exchange) => exchange.is_over(),
             Self::File(file) => file.is_over(),
             Self::Compressed(compressed) => compressed.is_over(),
+        }
+    }
+
+    /// What has not been taken of the request that this answers.
+    pub(crate) fn into_request_body(self) -> RequestBody {
+        match self {
+            Self::Exchange(exchange) => exchange.into_body(),
+            Self::Compressed(compressed) => compressed.into_source().into_request_body(),
+            Self::Empty | Self::Full(_) | Self::File(_) => RequestBody::empty(),
         }
     }
 

@@ -11,6 +11,11 @@ const OURS: (Option<&str>, Option<&str>) = (Some("public, max-age=60"), Some("ma
 
 /// What a client hears of caching when the instance answers with this status and these fields.
 async fn heard(method: &str, status: &str, fields: &str) -> (Option<String>, Option<String>) {
+    heard_when_asked("", method, status, fields).await
+}
+
+/// The same when the client sends these fields.
+async fn heard_when_asked(asked: &str, method: &str, status: &str, fields: &str) -> (Option<String>, Option<String>) {
     let body = if status.starts_with("304") || method == "HEAD" { "" } else { "ok" };
     let origin = Origin::answering(format!("HTTP/1.1 {status}\r\ncontent-length: 2\r\n{fields}\r\n{body}")).await;
     let caching = Caching {
@@ -20,7 +25,7 @@ async fn heard(method: &str, status: &str, fields: &str) -> (Option<String>, Opt
     let route = || Route::new(None, "/*", 0).unwrap().with(Policies { caching: caching.clone(), ..Policies::default() });
     let edge = Edge::with(|plan| plan.routes = vec![route()], &[&origin]).await;
     let mut client = edge.connect().await;
-    client.send(format!("{method} /x HTTP/1.1\r\nhost: a\r\ncontent-length: 0\r\n\r\n")).await;
+    client.send(format!("{method} /x HTTP/1.1\r\nhost: a\r\ncontent-length: 0\r\n{asked}\r\n")).await;
     let answer = client.head().await.unwrap();
     (answer.field("cache-control").map(str::to_owned), answer.field("cdn-cache-control").map(str::to_owned))
 }
@@ -38,6 +43,12 @@ async fn good_answers_to_reads_say_what_the_route_says() {
         let (ours, cdns) = heard(method, status, fields).await;
         assert_eq!((ours.as_deref(), cdns.as_deref()), OURS, "{method} {status} {fields}");
     }
+}
+
+#[tokio::test]
+async fn what_was_asked_with_credentials_is_not_made_public() {
+    let (heard, cdns) = heard_when_asked("Authorization: Bearer x\r\n", "GET", "200 OK", "").await;
+    assert_eq!((heard, cdns), (None, None));
 }
 
 #[tokio::test]

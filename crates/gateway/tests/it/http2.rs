@@ -15,6 +15,7 @@ use futures_util::future::join_all;
 use h2::Reason;
 use h2::client::Builder;
 use http::{HeaderMap, Request, StatusCode};
+use plimsoll_gateway::route::Route;
 use tokio::sync::Notify;
 
 use crate::edge::Edge;
@@ -413,6 +414,17 @@ async fn a_stream_lost_by_one_instance_is_answered_by_another_and_a_post_only_on
             posted += 1;
         }
     }
+}
+
+#[tokio::test]
+async fn a_client_that_is_still_sending_gets_its_answer_and_no_reset() {
+    let origin = Origin::answering(ok("early")).await;
+    let edge = Edge::with(|plan| plan.routes = vec![Route::new(None, "/api/*", 0).unwrap()], &[&origin]).await;
+    let client = Http2::connect(&edge).await;
+    let (response, mut stream) = client.begin(request("POST", "/nowhere"), false);
+    assert_problem(&Answer::read(response).await.unwrap(), 404, "no-route");
+    send_all(&mut stream, vec![b'x'; 200_000].into(), true).await.unwrap();
+    assert_eq!(client.get("/api/after").await.text(), "early");
 }
 
 #[tokio::test]

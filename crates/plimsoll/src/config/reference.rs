@@ -12,6 +12,7 @@ const TOML_INTRO: &str = "\
 # Take the `#` away to change one, then run `plimsoll check`. `plimsoll explain` says which values are in force and why.
 #
 # Durations are \"250ms\", \"10s\", \"5m\", \"1h\", \"1d\"; sizes are bytes or \"64KiB\", \"10MiB\", \"2GiB\".
+# Relative paths start at the working directory.
 # Stronger than this file: PLIMSOLL__SECTION__KEY in the environment (PLIMSOLL__GATEWAY__TIMEOUTS__HEAD=5s), and flags.
 ";
 
@@ -84,7 +85,7 @@ A key or variable that no setting has, a value out of bounds and settings that c
 `plimsoll explain KEY` tells about one. `plimsoll explain --reference toml` prints a file with all defaults, commented out.
 
 Durations are a whole number and a unit: `"250ms"`, `"10s"`, `"5m"`, `"1h"`, `"1d"`. Sizes are a number of bytes or a number and a
-binary unit: `65536`, `"64KiB"`, `"10MiB"`, `"2GiB"`. Secrets are never printed.
+binary unit: `65536`, `"64KiB"`, `"10MiB"`, `"2GiB"`. Relative paths start at the working directory, not at the file. Secrets are never printed.
 "#;
 
 /// The same for reading.

@@ -70,7 +70,7 @@ table! {
         respond_type: Option<String> = None, Maybe(Text { length_max: 256 });
         /// Directory whose files are served: `/assets/*` with `dist` makes `/assets/app.js` the file `dist/app.js`. See docs/static-files.md.
         files: Option<PathBuf> = None, Maybe(Directory);
-        /// File of that directory that pages get which are not there, such as \"index.html\" for applications that run in the browser.
+        /// File of that directory that pages get which are not there, such as "index.html" for applications that run in the browser.
         files_fallback: Option<PathBuf> = None, Maybe(File);
         /// Which files never change under their name, so that caches keep them for a year without asking: those with a hash of their content in
         /// their name, all, or none. Left out, it is `hashed`.

@@ -431,6 +431,8 @@ fn settings_of_tls_fit_together() {
         assert_eq!(findings(&on(nothing)), [""; 0], "{nothing}");
     }
     finds(&on("client_auth = 'optional'"), "client_auth has no effect");
+    finds(&on("client_ca = '/ca.pem'\nredirect = 'off'"), "the plain port would serve everybody");
+    assert_eq!(findings(&on("client_ca = '/ca.pem'\nclient_auth = 'optional'\nredirect = 'off'")), [""; 0]);
     finds(&tls("development = ['localhost']\nhsts = '1h'"), "with a development certificate");
     finds(&on("port = 8080"), "cannot speak TLS and plain HTTP on one port");
     finds(&tls("certificates = [{ chain = '/a.pem', key = '/a' }, { chain = '/a.pem', key = '/b' }]"), "/a.pem stands twice");

@@ -138,8 +138,11 @@ impl Servers {
                 Some(Change { spec, done }) = changes.recv() => {
                     self.spec = spec;
                     file = self.spec.file.as_deref().map(File::new);
-                    let from_file = self.spec.file.as_deref().and_then(|path| self.read(path));
-                    self.list(from_file.unwrap_or_default());
+                    let from_file = self.spec.file.as_deref().map(|path| self.read(path));
+                    // A file that has broken since it was checked leaves those known.
+                    if let Some(listed) = from_file.unwrap_or(Some(Vec::new())) {
+                        self.list(listed);
+                    }
                     waits = Some(done);
                 }
                 () = next_sweep(&self.roster) => self.roster.sweep(Instant::now()),

@@ -3,6 +3,7 @@
 use std::collections::BTreeSet;
 
 use super::super::mistake::Severity;
+use super::super::tls::{ClientAuth, TlsRedirect};
 use super::{Rules, overlap};
 
 impl Rules<'_> {
@@ -19,6 +20,11 @@ impl Rules<'_> {
             let message = "gateway.tls.client_auth has no effect: clients are not asked for certificates";
             let paths = ["gateway.tls.client_auth", "gateway.tls.client_ca"];
             self.blame(Severity::Warning, &paths, message, "name the authorities of their certificates in client_ca");
+        }
+        if tls.is_on() && tls.client_ca.is_some() && tls.client_auth == ClientAuth::Required && tls.redirect == TlsRedirect::Off {
+            let message = "gateway.tls.client_auth is `required`, but gateway.tls.redirect is `off`: the plain port would serve everybody";
+            let paths = ["gateway.tls.redirect", "gateway.tls.client_auth", "gateway.tls.client_ca"];
+            self.blame(Severity::Error, &paths, message, "leave redirect on, or say client_auth = \"optional\" and let the app decide");
         }
         if tls.hsts.is_some() && !tls.development.is_empty() {
             let message =

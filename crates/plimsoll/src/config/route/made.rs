@@ -103,8 +103,13 @@ impl Route {
             let hint = "write a path below it, such as \"index.html\"";
             return Err(wrong("files_fallback", "this is no file of the directory".to_owned(), hint));
         }
-        let in_directory =
-            |error: io::Error| wrong("files", format!("cannot serve {}: {error}", directory.display()), "name a directory that is there");
+        let in_directory = |error: io::Error| {
+            wrong(
+                "files",
+                format!("cannot serve {}: {error}", directory.display()),
+                "name a directory that is there; a relative path starts at the working directory",
+            )
+        };
         let config = files::Config {
             directory: path::absolute(directory).map_err(in_directory)?,
             fallback,
