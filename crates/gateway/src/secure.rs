@@ -4,11 +4,10 @@
 //! are resumed across them, which makes a further connection to an instance cheap.
 
 use std::fmt;
-use std::fs;
 use std::io;
 use std::path::Path;
 use std::sync::Arc;
-use std::time::{Duration, SystemTime};
+use std::time::Duration;
 
 use arc_swap::ArcSwap;
 use tokio::net::TcpStream;
@@ -19,6 +18,7 @@ use tokio_rustls::rustls::pki_types::ServerName;
 
 pub use plimsoll_trust::{Error, Identity, Roots};
 
+use crate::file_stamp::FileStamp;
 use crate::transport::Transport;
 
 const LOOK_EVERY: Duration = Duration::from_secs(2);
@@ -65,10 +65,11 @@ impl Client {
         if files.is_empty() {
             return;
         }
-        let mut known = stamps(&files);
+        let stamps = || files.iter().map(|file| FileStamp::of(file)).collect::<Vec<_>>();
+        let mut known = stamps();
         loop {
             sleep(LOOK_EVERY).await;
-            let now = stamps(&files);
+            let now = stamps();
             if now == known {
                 continue;
             }
@@ -105,10 +106,4 @@ impl fmt::Debug for Client {
     fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
         self.0.spec.fmt(formatter)
     }
-}
-
-/// What tells one content of a file from the next without reading it; `None` while it is not there.
-fn stamps(files: &[&Path]) -> Vec<Option<(u64, SystemTime)>> {
-    let stamp = |file: &&Path| fs::metadata(file).and_then(|about| Ok((about.len(), about.modified()?))).ok();
-    files.iter().map(stamp).collect()
 }

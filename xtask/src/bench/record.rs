@@ -48,6 +48,13 @@ fn between_markers(page: &str, workload: &str, content: &str) -> Result<String> 
     Ok(format!("{before}{begin}\n{}\n{end}{after}", content.trim_end()))
 }
 
+/// Whether the page has the markers of a workload.
+#[cfg(test)]
+pub(super) fn has_place(workload: &str) -> bool {
+    let page = fs::read_to_string(workspace::root().join(PAGE)).expect("the page is in the repository");
+    between_markers(&page, workload, "").is_ok()
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -67,7 +74,6 @@ mod tests {
 
     #[test]
     fn the_page_has_a_place_for_load_generators() {
-        let page = fs::read_to_string(workspace::root().join(PAGE)).unwrap();
-        assert!(between_markers(&page, "load", "").is_ok());
+        assert!(has_place("load"));
     }
 }

@@ -7,6 +7,8 @@ use std::ffi::OsString;
 use std::os::unix::ffi::OsStringExt;
 use std::path::PathBuf;
 
+use crate::hex;
+
 /// What stands for a directory.
 const INDEX: &str = "index.html";
 
@@ -57,20 +59,15 @@ fn decode(segment: &[u8]) -> Option<Vec<u8>> {
     let mut decoded = Vec::with_capacity(segment.len());
     let mut rest = segment;
     while let [first, after @ ..] = rest {
-        rest = after;
-        if *first != b'%' {
+        if *first == b'%' {
+            decoded.push(hex::percent_encoded(rest)?);
+            rest = &rest[3..];
+        } else {
             decoded.push(*first);
-            continue;
+            rest = after;
         }
-        let [high, low, after @ ..] = rest else { return None };
-        decoded.push((digit(*high)? << 4) | digit(*low)?);
-        rest = after;
     }
     Some(decoded)
-}
-
-fn digit(byte: u8) -> Option<u8> {
-    char::from(byte).to_digit(16).map(|digit| digit as u8)
 }
 
 #[cfg(test)]

@@ -3,6 +3,7 @@
 use bytes::{Buf, Bytes, BytesMut};
 use http::{HeaderMap, HeaderName, HeaderValue};
 
+use crate::hex;
 use crate::message::{Frame, Framing, Name};
 
 /// A chunk-size line with its extensions may be this long.
@@ -149,16 +150,9 @@ fn size_line(buffer: &mut BytesMut) -> Result<Option<(u64, u64)>, &'static str> 
     if !(1..=15).contains(&digits) || !(rest.is_empty() && digits == line.len() || rest.starts_with(b";")) {
         return Err("a chunk size is not a hexadecimal number");
     }
-    let size = line[..digits].iter().fold(0, |size, digit| size * 16 + u64::from(hex_value(*digit)));
+    let size = line[..digits].iter().filter_map(|byte| hex::digit(*byte)).fold(0, |size, digit| size * 16 + u64::from(digit));
     buffer.advance(newline + 1);
     Ok(Some((size, newline as u64)))
-}
-
-fn hex_value(digit: u8) -> u8 {
-    match digit {
-        b'0'..=b'9' => digit - b'0',
-        _ => (digit | 0x20) - b'a' + 10,
-    }
 }
 
 fn trailers(buffer: &mut BytesMut) -> Result<Option<HeaderMap>, &'static str> {

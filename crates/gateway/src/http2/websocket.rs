@@ -6,6 +6,8 @@ use std::io;
 use std::pin::Pin;
 use std::task::{Context, Poll, ready};
 
+use base64::Engine;
+use base64::engine::general_purpose::STANDARD;
 use bytes::{Buf, Bytes};
 use h2::ext::Protocol;
 use h2::{RecvStream, SendStream};
@@ -31,9 +33,13 @@ pub(super) fn is_asked<T>(request: &http::Request<T>) -> Result<bool, Refusal> {
 
 /// What HTTP/1.1 wants to be asked and HTTP/2 does not: a random key, so that nothing but a WebSocket server answers with 101.
 pub(super) fn push_key(fields: &mut Headers) {
-    let mut key = [0; 16];
-    fastrand::fill(&mut key);
-    fields.push(b"sec-websocket-key", &base64(key));
+    let mut nonce = [0; 16];
+    fastrand::fill(&mut nonce);
+    fields.push(b"sec-websocket-key", key(nonce).as_bytes());
+}
+
+fn key(nonce: [u8; 16]) -> String {
+    STANDARD.encode(nonce)
 }
 
 /// The answer by which the client of a stream knows that its WebSocket is open.
@@ -54,18 +60,6 @@ pub(super) fn instead(response: Response, journey: &mut Journey) -> Response {
     let refusal = Refusal::new(Reason::UpstreamFailed, "the instance does not speak WebSocket at this path");
     journey.refused(&refusal);
     Response::refusal(&refusal, journey.hop.request_id.as_str())
-}
-
-fn base64(bytes: [u8; 16]) -> [u8; 24] {
-    const DIGITS: &[u8; 64] = b"ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789+/";
-    let bits = u128::from_be_bytes(bytes);
-    let mut text = [b'='; 24];
-    for (place, digit) in text.iter_mut().take(22).enumerate() {
-        // The last digit holds the two bits that are left.
-        let value = if place < 21 { bits >> (122 - 6 * place) } else { bits << 4 };
-        *digit = DIGITS[(value & 63) as usize];
-    }
-    text
 }
 
 /// A stream as bytes both ways.
@@ -132,8 +126,8 @@ mod tests {
 
     #[test]
     fn a_key_is_sixteen_bytes_in_base64() {
-        assert_eq!(&base64(*b"the sample nonce"), b"dGhlIHNhbXBsZSBub25jZQ==", "the example of RFC 6455, section 1.3");
-        assert_eq!(&base64([0xff; 16]), b"/////////////////////w==");
+        assert_eq!(key(*b"the sample nonce"), "dGhlIHNhbXBsZSBub25jZQ==", "the example of RFC 6455, section 1.3");
+        assert_eq!(key([0xff; 16]), "/////////////////////w==");
     }
 
     #[test]

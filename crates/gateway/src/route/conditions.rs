@@ -4,7 +4,7 @@
 
 use http::Method;
 
-use super::reading;
+use crate::hex;
 use crate::message::{Headers, Request};
 
 /// What all must hold for a request to take a route.
@@ -127,12 +127,10 @@ fn stands_for(written: &[u8], wanted: &[u8]) -> bool {
     let mut wanted = wanted.iter();
     let mut rest = written;
     while let [first, after @ ..] = rest {
-        let (byte, after) = match rest {
-            [b'%', high, low, after @ ..] if high.is_ascii_hexdigit() && low.is_ascii_hexdigit() => {
-                (reading::hex_value(*high) << 4 | reading::hex_value(*low), after)
-            }
-            [b'+', after @ ..] => (b' ', after),
-            _ => (*first, after),
+        let (byte, after) = match (hex::percent_encoded(rest), first) {
+            (Some(byte), _) => (byte, &rest[3..]),
+            (None, b'+') => (b' ', after),
+            (None, first) => (*first, after),
         };
         if wanted.next() != Some(&byte) {
             return false;

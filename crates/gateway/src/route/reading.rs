@@ -15,6 +15,7 @@
 use std::borrow::Cow;
 
 use super::segments;
+use crate::hex;
 
 /// A set of the liberties that a server may take with a path.
 #[derive(Clone, Copy, PartialEq, Eq)]
@@ -89,10 +90,7 @@ pub(super) fn canonical(path: &[u8]) -> Vec<u8> {
     let mut canonical = Vec::with_capacity(path.len());
     let mut rest = path;
     while let [first, after @ ..] = rest {
-        let (byte, encoded) = match rest {
-            [b'%', high, low, ..] if high.is_ascii_hexdigit() && low.is_ascii_hexdigit() => (hex_value(*high) << 4 | hex_value(*low), true),
-            _ => (*first, false),
-        };
+        let (byte, encoded) = hex::percent_encoded(rest).map_or((*first, false), |byte| (byte, true));
         rest = if encoded { &rest[3..] } else { after };
         if is_plain(byte) || (!encoded && matches!(byte, b'/' | b'\\' | b';')) {
             canonical.push(byte);
@@ -101,14 +99,6 @@ pub(super) fn canonical(path: &[u8]) -> Vec<u8> {
         }
     }
     canonical
-}
-
-/// The value of a hexadecimal digit.
-pub(super) fn hex_value(digit: u8) -> u8 {
-    match digit {
-        b'0'..=b'9' => digit - b'0',
-        _ => (digit | 0x20) - b'a' + 10,
-    }
 }
 
 /// What a segment may hold as itself (RFC 3986), apart from `;`, which some servers give a meaning.

@@ -1,6 +1,6 @@
 //! Certificates in PEM files, as every tool that gets them writes them, and errors that say which file to mend.
 
-use std::fs::{File, Metadata};
+use std::fs::File;
 use std::io::{self, Read};
 use std::os::unix::fs::MetadataExt;
 use std::path::{Path, PathBuf};
@@ -10,6 +10,7 @@ use tokio_rustls::rustls::pki_types::pem::{self, PemObject};
 use tokio_rustls::rustls::pki_types::{CertificateDer, PrivateKeyDer};
 
 use super::certificate::{Certificate, Flaw};
+use crate::file_stamp::FileStamp;
 
 /// The longest chains have some ten kilobytes.
 const BYTES_MAX: u64 = 1024 * 1024;
@@ -81,21 +82,9 @@ impl Files {
     }
 
     /// What changes when one of the files does.
-    pub(super) fn stamp(&self) -> Stamp {
-        Stamp([stamp(&self.chain), stamp(&self.key)])
+    pub(super) fn stamps(&self) -> [Option<FileStamp>; 2] {
+        [&self.chain, &self.key].map(|file| FileStamp::of(file))
     }
-}
-
-/// Tells two states of a pair of files apart. A file that is not there has none.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) struct Stamp([Option<FileStamp>; 2]);
-
-/// Device, inode, size and time of change. The time of change, unlike that of modification, cannot be carried over from another file.
-type FileStamp = (u64, u64, u64, i64, i64);
-
-fn stamp(path: &Path) -> Option<FileStamp> {
-    let stamp = |about: Metadata| (about.dev(), about.ino(), about.size(), about.ctime(), about.ctime_nsec());
-    path.metadata().ok().map(stamp)
 }
 
 /// All certificates of a file, at least one.

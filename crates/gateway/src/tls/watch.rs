@@ -6,8 +6,9 @@ use std::time::{Duration, SystemTime};
 use tokio::time::{Instant, sleep};
 
 use super::certificate::Certificate;
-use super::files::{Error, Files, Stamp};
+use super::files::{Error, Files};
 use super::store::{Shelf, Store};
+use crate::file_stamp::FileStamp;
 
 /// From here on until it is renewed, a certificate that ends is spoken of once a day.
 pub const EXPIRES_SOON: Duration = Duration::from_hours(14 * 24);
@@ -16,7 +17,7 @@ const REMIND_EVERY: Duration = Duration::from_hours(24);
 /// A certificate in files, and the state they were in when it was read.
 pub(super) struct Watched {
     files: Files,
-    stamp: Stamp,
+    stamps: [Option<FileStamp>; 2],
     certificate: Arc<Certificate>,
     /// How often in a row it could not be read since the files changed.
     failures: u32,
@@ -34,9 +35,9 @@ enum News {
 impl Watched {
     pub(super) fn load(files: Files) -> Result<Self, Error> {
         // Before the contents: a change in between is seen at the next look.
-        let stamp = files.stamp();
+        let stamps = files.stamps();
         let certificate = Arc::new(files.load()?);
-        Ok(Self { files, stamp, certificate, failures: 0 })
+        Ok(Self { files, stamps, certificate, failures: 0 })
     }
 
     pub(super) fn certificate(&self) -> &Arc<Certificate> {
@@ -46,14 +47,14 @@ impl Watched {
     /// Reads the files again if they have changed. Whoever renews a certificate writes one file after the other: what cannot be used is looked at
     /// once more before it is called broken.
     fn look(&mut self) -> News {
-        let stamp = self.files.stamp();
-        if stamp == self.stamp && self.failures != 1 {
+        let stamps = self.files.stamps();
+        if stamps == self.stamps && self.failures != 1 {
             return News::Nothing;
         }
-        if stamp != self.stamp {
+        if stamps != self.stamps {
             self.failures = 0;
         }
-        self.stamp = stamp;
+        self.stamps = stamps;
         match self.files.load() {
             Ok(certificate) => {
                 self.failures = 0;

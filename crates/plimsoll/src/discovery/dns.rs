@@ -3,10 +3,9 @@
 //! Nothing is kept here: whoever asks decides by the time to live when to ask again. An address comes from one family: IPv4 if the name has
 //! any, else IPv6, since a server with both would count twice.
 
-use std::fs;
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr};
 use std::sync::{Arc, Mutex, PoisonError};
-use std::time::{Duration, SystemTime};
+use std::time::Duration;
 
 use hickory_resolver::config::{NameServerConfig, ResolveHosts, ResolverConfig, ResolverOpts};
 use hickory_resolver::lookup::Lookup;
@@ -19,6 +18,7 @@ use hickory_resolver::{Hosts, TokioResolver, system_conf};
 use super::Found;
 use super::service::{Record, Target};
 use crate::config::{self, Family};
+use plimsoll_gateway::FileStamp;
 
 /// What one name may stand for; the rest is left out.
 const ADDRESSES_MAX: usize = 256;
@@ -78,7 +78,7 @@ pub struct Resolver {
     system: Mutex<(Stamps, Arc<System>)>,
 }
 
-type Stamps = [Option<SystemTime>; 2];
+type Stamps = [Option<FileStamp>; 2];
 
 struct System {
     client: TokioResolver,
@@ -268,7 +268,7 @@ fn name_server(address: &SocketAddr) -> NameServerConfig {
 }
 
 fn stamps() -> Stamps {
-    FILES.map(|file| fs::metadata(file).and_then(|about| about.modified()).ok())
+    FILES.map(|file| FileStamp::of(file.as_ref()))
 }
 
 #[cfg(test)]

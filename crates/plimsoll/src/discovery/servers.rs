@@ -1,12 +1,12 @@
 //! One upstream: gathers what its names and its file say, and publishes the whole.
 
 use std::collections::HashMap;
-use std::fs;
 use std::net::{IpAddr, SocketAddr};
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
-use std::time::{Duration, SystemTime};
+use std::time::Duration;
 
+use plimsoll_gateway::FileStamp;
 use plimsoll_gateway::{Address, Endpoint};
 use tokio::sync::{mpsc, oneshot, watch};
 use tokio::time::{Instant, Interval, interval, sleep_until};
@@ -251,13 +251,13 @@ async fn next_sweep(roster: &Roster) {
 /// A file that is looked at for changes.
 struct File {
     path: PathBuf,
-    stamp: Option<(u64, SystemTime)>,
+    stamp: Option<FileStamp>,
     look: Interval,
 }
 
 impl File {
     fn new(path: &Path) -> Self {
-        Self { path: path.to_owned(), stamp: stamp(path), look: interval(LOOK_EVERY) }
+        Self { path: path.to_owned(), stamp: FileStamp::of(path), look: interval(LOOK_EVERY) }
     }
 }
 
@@ -266,15 +266,10 @@ async fn changed(file: &mut Option<File>) {
     let Some(file) = file else { return std::future::pending().await };
     loop {
         file.look.tick().await;
-        let now = stamp(&file.path);
+        let now = FileStamp::of(&file.path);
         if now.is_some() && now != file.stamp {
             file.stamp = now;
             return;
         }
     }
-}
-
-fn stamp(path: &Path) -> Option<(u64, SystemTime)> {
-    let about = fs::metadata(path).ok()?;
-    Some((about.len(), about.modified().ok()?))
 }

@@ -1,31 +1,22 @@
 //! Notices that the file was saved, by looking at it: that works for editors that write a new file and rename it, for links that are moved
 //! (as Kubernetes does) and on network file systems, none of which tell everybody who listens.
 
-use std::os::unix::fs::MetadataExt;
 use std::path::PathBuf;
 use std::time::Duration;
 
+use plimsoll_gateway::FileStamp;
 use tokio::time::sleep;
 
 /// Between two looks. A change must have stood still for as long, so that no half-written file is read.
 const LOOK_EVERY: Duration = Duration::from_millis(250);
 
-/// What changes whenever a file does.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-struct Stamp {
-    file: (u64, u64),
-    size: u64,
-    modified: (i64, i64),
-    changed: (i64, i64),
-}
-
 pub struct Watch {
     /// `None`: nobody wants to know.
     file: Option<PathBuf>,
     /// The file as it was read last.
-    read: Option<Stamp>,
+    read: Option<FileStamp>,
     /// The file as it was at the last look.
-    seen: Option<Stamp>,
+    seen: Option<FileStamp>,
 }
 
 impl Watch {
@@ -55,14 +46,8 @@ impl Watch {
         }
     }
 
-    async fn look(&self) -> Option<Stamp> {
-        let about = tokio::fs::metadata(self.file.as_ref()?).await.ok()?;
-        Some(Stamp {
-            file: (about.dev(), about.ino()),
-            size: about.len(),
-            modified: (about.mtime(), about.mtime_nsec()),
-            changed: (about.ctime(), about.ctime_nsec()),
-        })
+    async fn look(&self) -> Option<FileStamp> {
+        tokio::fs::metadata(self.file.as_ref()?).await.ok().map(FileStamp::from)
     }
 }
 

@@ -95,17 +95,17 @@ fn what_is_no_file_is_not_waited_for() {
 fn a_change_of_either_file_is_seen_and_so_is_an_open_key() {
     let directory = tempfile::tempdir().unwrap();
     let files = Files { chain: directory.path().join("chain.pem"), key: directory.path().join("key.pem") };
-    let mut stamps = vec![files.stamp()];
+    let mut stamps = vec![files.stamps()];
     for (file, text) in [(&files.chain, "a"), (&files.key, "b"), (&files.chain, "longer")] {
         std::fs::write(file, text).unwrap();
-        stamps.push(files.stamp());
+        stamps.push(files.stamps());
     }
     // Renamed over: as long as before, and as old.
     std::fs::write(directory.path().join("new"), "LONGER").unwrap();
     std::fs::rename(directory.path().join("new"), &files.chain).unwrap();
-    stamps.push(files.stamp());
+    stamps.push(files.stamps());
     assert!(stamps.windows(2).all(|pair| pair[0] != pair[1]), "{stamps:?}");
-    assert_eq!(files.stamp(), files.stamp());
+    assert_eq!(files.stamps(), files.stamps());
 
     for (mode, exposed) in [(0o600, false), (0o640, false), (0o644, true)] {
         std::fs::set_permissions(&files.key, std::fs::Permissions::from_mode(mode)).unwrap();
