@@ -118,7 +118,7 @@ impl Step {
 /// nextest when it is there, as it isolates and times each test; else what every Rust installation has.
 fn test() -> Result<Tally> {
     let tally = if workspace::find_program("cargo-nextest").is_some() {
-        tally::watch(command(&["nextest", "run", "--workspace", "--locked"]))?
+        tally::watch(command(&["nextest", "run", "--workspace", "--locked", "--profile", "ci"]))?
     } else {
         tally::watch(command(&["test", "--workspace", "--tests", "--bins", "--lib", "--locked"]))?
     };

@@ -12,12 +12,18 @@ pub(super) struct Tally {
     passed: u64,
     failed: u64,
     skipped: u64,
+    /// Of those that passed, how many only did when they were run again.
+    flaky: u64,
 }
 
 impl fmt::Display for Tally {
     fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let Self { passed, failed, skipped } = self;
-        write!(formatter, "{passed} passed, {failed} failed, {skipped} skipped")
+        let Self { passed, failed, skipped, flaky } = self;
+        write!(formatter, "{passed} passed, {failed} failed, {skipped} skipped")?;
+        if *flaky > 0 {
+            write!(formatter, ", {flaky} flaky: mend them")?;
+        }
+        Ok(())
     }
 }
 
@@ -57,16 +63,22 @@ fn read<'a>(lines: impl Iterator<Item = &'a str>) -> Option<Tally> {
         passed: sum.passed + next.passed,
         failed: sum.failed + next.failed,
         skipped: sum.skipped + next.skipped,
+        flaky: sum.flaky + next.flaky,
     })
 }
 
 fn read_line(line: &str) -> Tally {
-    let words: Vec<&str> = line.split([' ', ',', ';', '.']).filter(|word| !word.is_empty()).collect();
+    let words: Vec<&str> = line.split([' ', ',', ';', '.', '(', ')']).filter(|word| !word.is_empty()).collect();
     let before = |names: &[&str]| {
         let counts = words.windows(2).filter(|pair| names.contains(&pair[1]));
         counts.filter_map(|pair| pair[0].parse::<u64>().ok()).sum()
     };
-    Tally { passed: before(&["passed"]), failed: before(&["failed", "timed"]), skipped: before(&["skipped", "ignored"]) }
+    Tally {
+        passed: before(&["passed"]),
+        failed: before(&["failed", "timed"]),
+        skipped: before(&["skipped", "ignored"]),
+        flaky: before(&["flaky"]),
+    }
 }
 
 #[cfg(test)]
@@ -75,14 +87,17 @@ mod tests {
 
     #[test]
     fn reads_the_closing_line_of_nextest() {
-        let lines = ["    PASS [ 0.1s] (1/2) a 9 passed", "     Summary [   0.012s] 12 tests run: 11 passed (1 slow), 1 failed, 3 skipped"];
-        assert_eq!(read(lines.into_iter()), Some(Tally { passed: 11, failed: 1, skipped: 3 }));
+        let lines = [
+            "    PASS [ 0.1s] (1/2) a 9 passed",
+            "     Summary [   0.012s] 12 tests run: 11 passed (1 slow, 2 flaky), 1 failed, 3 skipped",
+        ];
+        assert_eq!(read(lines.into_iter()), Some(Tally { passed: 11, failed: 1, skipped: 3, flaky: 2 }));
     }
 
     #[test]
     fn adds_up_the_closing_lines_of_cargo_test() {
         let line = "test result: ok. 5 passed; 0 failed; 1 ignored; 0 measured; 2 filtered out; finished in 0.00s";
-        assert_eq!(read([line, line].into_iter()), Some(Tally { passed: 10, failed: 0, skipped: 2 }));
+        assert_eq!(read([line, line].into_iter()), Some(Tally { passed: 10, failed: 0, skipped: 2, flaky: 0 }));
     }
 
     #[test]
