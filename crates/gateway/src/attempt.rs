@@ -73,6 +73,7 @@ impl Tries {
 impl Attempts<'_> {
     pub(crate) async fn run(&self, request: &mut Request, interim: &Interim, journey: &mut Journey) -> Result<Response, Refusal> {
         self.receive(request, journey).await?;
+        journey.has_received();
         let circuit = Circuit::enter(self.upstream)?;
         let mut tries = Tries { queued_before: journey.queued, ..Tries::default() };
         let result = self.answer(&mut tries, request, interim, journey).await;
@@ -116,7 +117,7 @@ impl Attempts<'_> {
                 // Nobody does better: what was said first is the answer.
                 Err(refusal) => return tries.declined.take().map_or(Err(refusal), |answered| Ok(answered.response)),
             };
-            journey.attempts += 1;
+            journey.attempts();
             journey.instance = Some(permit.member().endpoint.id.clone());
             let slot = permit.member().slot;
             let body = std::mem::replace(&mut request.body, RequestBody::empty());
@@ -146,6 +147,7 @@ impl Attempts<'_> {
             let setback = match ended.result {
                 Ok(answered) => {
                     journey.bytes_in = answered.bytes_in;
+                    journey.instance_answered(answered.connect_us);
                     return Ok(answered.response);
                 }
                 Err(setback) => setback,

@@ -8,7 +8,7 @@ use plimsoll_policy::{admission, backoff, breaker, budget};
 
 use crate::pace::Pace;
 use crate::sender::Sender;
-use crate::{balance, compress, outlier, secure, tls};
+use crate::{balance, compress, disclosure, outlier, secure, tls};
 
 /// Where the edge listens, and with how many hands: what a reload cannot change.
 #[derive(Debug)]
@@ -51,6 +51,10 @@ pub struct Config {
     pub retry: Retry,
     /// Which answers are compressed on their way out; `None`: none.
     pub compression: Option<compress::Config>,
+    /// Fields that no client gets.
+    pub removed: disclosure::Removed,
+    /// What answers tell about their way here; `None`: nothing.
+    pub disclosure: Option<disclosure::Config>,
     pub access_log: AccessLog,
 }
 

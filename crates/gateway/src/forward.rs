@@ -60,6 +60,8 @@ pub(crate) struct Exchange {
     over: bool,
     /// Doing it twice is the same as doing it once.
     repeatable: bool,
+    /// How long its connection took to open; 0 if it was there.
+    connect_us: u32,
 }
 
 #[derive(Clone, Copy, PartialEq, Eq)]
@@ -81,10 +83,10 @@ impl Exchange {
     /// Takes or opens a connection and puts the request's head into its output. The body moves in; on failure it comes back.
     pub(crate) async fn begin(terms: Terms<'_>, body: RequestBody, mut permit: Permit) -> Result<Self, Failed> {
         let Terms { request, hop, pool, reuse, timeouts, total_ends } = terms;
-        let mut connection = match pool.take(permit.member().slot, reuse) {
-            Some(connection) => connection,
+        let (mut connection, connect_us) = match pool.take(permit.member().slot, reuse) {
+            Some(connection) => (connection, 0),
             None => match connect(&permit, timeouts.connect, request.deadline).await {
-                Ok(connection) => connection,
+                Ok(opened) => opened,
                 Err(failure) => {
                     permit.failed(&failure);
                     return Err(Failed { failure, sent: false, body, place: permit.take_place() });
@@ -119,6 +121,7 @@ impl Exchange {
             waiting: false,
             over: false,
             repeatable: request.is_idempotent(),
+            connect_us,
         })
     }
 
@@ -176,6 +179,11 @@ impl Exchange {
 
     pub(crate) fn total_ends(&self) -> Option<Instant> {
         self.total_ends
+    }
+
+    /// How long its connection took to open, if it was not there.
+    pub(crate) fn connect_us(&self) -> u32 {
+        self.connect_us
     }
 
     pub(crate) fn request_bytes(&self) -> u64 {
@@ -404,11 +412,12 @@ fn silence_ends(idle: Duration, work_ends: Option<Instant>, permit: &Permit) -> 
     work_ends.filter(|_| permit.holds_place()).map_or(idle_ends, |ends| ends.min(idle_ends))
 }
 
-async fn connect(permit: &Permit, limit: Duration, deadline: Option<Instant>) -> Result<Box<Connection>, Failure> {
-    let limit = clock::now() + limit;
+async fn connect(permit: &Permit, limit: Duration, deadline: Option<Instant>) -> Result<(Box<Connection>, u32), Failure> {
+    let began = clock::now();
+    let limit = began + limit;
     let ends = deadline.map_or(limit, |deadline| deadline.min(limit));
     match timeout_at(ends, permit.member().connect()).await {
-        Ok(Ok(transport)) => Ok(Connection::new(transport)),
+        Ok(Ok(transport)) => Ok((Connection::new(transport), u32::try_from(clock::since(began).as_micros()).unwrap_or(u32::MAX))),
         Ok(Err(failure)) => Err(failure),
         Err(_) if ends < limit => Err(Failure::DeadlinePassed),
         Err(_) => Err(Failure::ConnectTimeout),

@@ -8,8 +8,11 @@ use std::rc::Rc;
 use plimsoll_policy::RequestId;
 use plimsoll_policy::forwarded::{TrustedProxies, proto_of_forwarded};
 
-use crate::message::{Headers, Name};
+use crate::message::{Headers, Name, Version};
 use crate::peer::{Channel, Peer};
+
+/// Who we are in `Via`, instead of a host name, which would tell more than anybody needs to know.
+pub(crate) const PSEUDONYM: &str = "plimsoll";
 
 /// One request's way here.
 #[derive(Clone, Debug)]
@@ -54,7 +57,7 @@ impl Hop {
     }
 
     /// Appends the lines for the next hop.
-    pub(crate) fn write(&self, front: &mut Vec<u8>, headers: &Headers, host: &[u8]) {
+    pub(crate) fn write(&self, front: &mut Vec<u8>, version: Version, headers: &Headers, host: &[u8]) {
         let given = |name| self.given(headers, name).next();
         let mut put = |bytes: &[u8]| front.extend_from_slice(bytes);
         put(b"x-forwarded-for: ");
@@ -82,7 +85,10 @@ impl Hop {
         put(self.peer.scheme().as_bytes());
         put(b"\r\nvia: ");
         list(&mut put, headers.all(Name::Via));
-        put(b"1.1 plimsoll\r\nx-request-id: ");
+        put(version.number().as_bytes());
+        put(b" ");
+        put(PSEUDONYM.as_bytes());
+        put(b"\r\nx-request-id: ");
         put(self.request_id.as_bytes());
         if let Channel::Tls { client: Some(certificate) } = &self.peer.channel {
             put(b"\r\nclient-cert: ");
@@ -119,7 +125,7 @@ mod tests {
         let mut hop = Hop::new(Peer::new("10.0.0.9".parse().unwrap(), Channel::Plain, &trusted), &headers, &trusted);
         hop.request_id = RequestId::parse(b"id").unwrap();
         let mut front = Vec::new();
-        hop.write(&mut front, &headers, b"shop.example");
+        hop.write(&mut front, Version::Http2, &headers, b"shop.example");
         String::from_utf8(front).unwrap()
     }
 

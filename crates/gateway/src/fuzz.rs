@@ -20,7 +20,7 @@ use crate::http1::authority::is_authority;
 use crate::http1::decode::{Decoder, Step};
 use crate::http1::encode::{self, Client};
 use crate::http1::head::{End, RequestHead, find_end, parse_request, parse_response};
-use crate::message::{Frame, Framing, Headers, Name, Request, RequestBody};
+use crate::message::{Frame, Framing, Headers, Name, Request, RequestBody, Version};
 use crate::peer::{Channel, Peer};
 use crate::proxy_protocol::{self, Progress};
 use crate::route::{Asked, Route, Routes};
@@ -69,8 +69,8 @@ pub fn request_head(data: &[u8]) {
     assert!(host.is_empty() || is_authority(&host), "{host:?}");
     assert!(target.starts_with(b"/") || &target[..] == b"*");
     assert!(!target.iter().any(|byte| byte.is_ascii_whitespace() || byte.is_ascii_control()), "{target:?}");
-    let asked =
-        Request { method, target, host, host_rewritten: None, headers, framing, body: RequestBody::empty(), upgrade, deadline: None };
+    let (version, body) = (Version::http1(is_http10), RequestBody::empty());
+    let asked = Request { version, method, target, host, host_rewritten: None, headers, framing, body, upgrade, deadline: None };
     let mut written = Vec::new();
     encode::request_head(&mut written, &asked, &hop(&asked.headers));
     let written = Bytes::from(written);

@@ -12,6 +12,7 @@ use plimsoll_policy::{Reason, Refusal};
 use tokio::time::Instant;
 
 use crate::config::AccessLog;
+use crate::disclosure::Timing;
 use crate::forwarded::Hop;
 use crate::stats::EdgeStats;
 
@@ -44,6 +45,8 @@ pub(crate) struct Journey {
     fallback: Option<Arc<str>>,
     /// Why, in words for the log only.
     cause: Option<String>,
+    /// Where its time goes, for answers that tell.
+    timing: Option<Box<Timing>>,
     client_left: bool,
     complete: bool,
 }
@@ -70,6 +73,7 @@ impl Journey {
             refused_by: None,
             fallback: None,
             cause: None,
+            timing: None,
             client_left: false,
             complete: false,
         }
@@ -77,6 +81,38 @@ impl Journey {
 
     pub(crate) fn started(&self) -> Instant {
         self.started
+    }
+
+    /// The answer will tell where the time went.
+    pub(crate) fn times(&mut self) {
+        self.timing = Some(Box::default());
+    }
+
+    /// What must be in hand before an upstream is asked is.
+    pub(crate) fn has_received(&mut self) {
+        if let Some(timing) = &mut self.timing {
+            timing.received(Instant::now());
+        }
+    }
+
+    /// An attempt begins.
+    pub(crate) fn attempts(&mut self) {
+        self.attempts += 1;
+        if let Some(timing) = &mut self.timing {
+            timing.attempts(Instant::now());
+        }
+    }
+
+    /// An instance has said what goes to the client.
+    pub(crate) fn instance_answered(&mut self, connect_us: u32) {
+        if let Some(timing) = &mut self.timing {
+            timing.answered(Instant::now(), Duration::from_micros(connect_us.into()));
+        }
+    }
+
+    /// The parts of the time until now, if they were kept.
+    pub(crate) fn server_timing(&self) -> Option<String> {
+        self.timing.as_ref().map(|timing| timing.text(self.started, Instant::now()))
     }
 
     /// It asks for a place. What follows is a wait until [`Self::has_queued`], or until its client leaves.

@@ -17,6 +17,7 @@
 //! | `action` | what that is: forward, redirect, respond |
 //! | `files` | files of a directory as answers |
 //! | `compress`, `caching` | what is done to an answer on its way out: its body, and what caches are told |
+//! | `disclosure` | what it tells about its way here, and what it keeps to itself |
 //! | `fallback` | what is answered when no real answer can be had |
 //! | `circuit` | whether its upstream is asked at all |
 //! | `attempt`, `failure` | which attempts a request gets |
@@ -35,6 +36,7 @@ pub mod compress;
 pub mod config;
 mod connection;
 mod date;
+pub mod disclosure;
 mod drain;
 mod endpoint;
 mod failure;

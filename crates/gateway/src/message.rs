@@ -3,10 +3,12 @@
 mod body;
 mod headers;
 mod name;
+mod version;
 
 pub(crate) use body::{BodyError, Frame, RequestBody, ResponseBody};
 pub(crate) use headers::{Headers, tokens};
 pub(crate) use name::Name;
+pub(crate) use version::Version;
 
 use bytes::Bytes;
 use http::{Method, StatusCode};
@@ -32,6 +34,8 @@ impl Framing {
 }
 
 pub(crate) struct Request {
+    /// What its client speaks.
+    pub(crate) version: Version,
     pub(crate) method: Method,
     /// Origin form: path and query, as received.
     pub(crate) target: Bytes,
@@ -75,6 +79,8 @@ impl Request {
 }
 
 pub(crate) struct ResponseHead {
+    /// What the instance spoke that said this; `None`: these are the edge's own words.
+    pub(crate) version: Option<Version>,
     pub(crate) status: StatusCode,
     pub(crate) headers: Headers,
     pub(crate) framing: Framing,
@@ -109,7 +115,7 @@ impl Response {
         if let Some(seconds) = refusal.retry_after_seconds() {
             headers.push(b"retry-after", itoa::Buffer::new().format(seconds).as_bytes());
         }
-        let head = ResponseHead { status: refusal.status(), headers, framing: Framing::Length(body.len() as u64) };
+        let head = ResponseHead { version: None, status: refusal.status(), headers, framing: Framing::Length(body.len() as u64) };
         Self { head, body: ResponseBody::Full(body) }
     }
 }

@@ -53,6 +53,10 @@ pub(crate) async fn run(worker: &Worker, peer: Rc<Peer>, request: &mut Request, 
     let plan = worker.plan();
     let hop = Hop::new(peer, &request.headers, &plan.config.trusted_proxies);
     let mut journey = Journey::begin(&worker.edge, plan.config.access_log, hop, request.method.clone(), request.target.clone());
+    let wanted = plan.config.disclosure.as_ref().map(|disclosure| disclosure.wanted(&journey.hop, &request.headers));
+    if wanted.is_some_and(|wanted| wanted.timing) {
+        journey.times();
+    }
     let mut response = match steps(worker, &plan, request, interim, &mut journey).await {
         Ok(response) => {
             journey.answered(response.head.status);
@@ -65,6 +69,9 @@ pub(crate) async fn run(worker: &Worker, peer: Rc<Peer>, request: &mut Request, 
     };
     if let Some(tls) = &plan.config.tls {
         tls::harden(tls, &journey.hop, &mut response.head);
+    }
+    if let Some(wanted) = wanted {
+        wanted.tell(&journey, &mut response.head);
     }
     (response, journey)
 }
@@ -122,6 +129,7 @@ async fn steps(
 
 /// What is done to an answer, whoever gave it. Refusals are the edge's own words and stay as they are.
 fn on_its_way_out(plan: &Plan, route: &Route, accepted: Option<Accepted>, request: &Request, response: &mut Response) {
+    response.head.headers.remove(&plan.config.removed);
     route.policies.caching.apply(request, &mut response.head);
     if let Some(edits) = &route.policies.response_headers {
         edits.apply(&mut response.head.headers);

@@ -1,6 +1,7 @@
 //! From settings to the gateway's own configuration.
 
 mod compression;
+mod disclosure;
 mod fallback;
 mod route;
 pub mod secure;
@@ -10,6 +11,7 @@ use std::net::SocketAddr;
 use std::thread;
 
 use plimsoll_gateway::config::{AccessLog, Door, Limits, Probe, Retry, Speaks, Timeouts, UpstreamConfig};
+use plimsoll_gateway::disclosure::Removed;
 use plimsoll_gateway::sender::Sender;
 use plimsoll_gateway::{Gateway, Listening, OnHealth, Setup, Source, balance, outlier};
 use plimsoll_policy::forwarded::TrustedProxies;
@@ -70,6 +72,8 @@ pub fn config(settings: &Settings) -> Result<plimsoll_gateway::Config, Failure> 
             on_status: retry.on_status.clone(),
         },
         compression: compression::of(&settings.gateway.compression),
+        removed: Removed::new(settings.gateway.response_headers.remove.clone()),
+        disclosure: disclosure::of(&settings.gateway.response_headers),
         access_log: match settings.log.access {
             config::AccessLog::Errors => AccessLog::Errors,
             config::AccessLog::All => AccessLog::All,

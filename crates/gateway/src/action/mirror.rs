@@ -107,6 +107,7 @@ impl Place {
     /// Sends a copy of a request whose body has been received. Nobody waits for it.
     pub(crate) fn send(self, worker: &Worker, plan: &Rc<Plan>, request: &Request, hop: Hop, ask: Option<Ask>) {
         let mut copy = Request {
+            version: request.version,
             method: request.method.clone(),
             target: request.target.clone(),
             host: request.host.clone(),

@@ -21,6 +21,8 @@ pub(super) struct Answered {
     pub(super) response: Response,
     /// Of the request's body.
     pub(super) bytes_in: u64,
+    /// How long the connection took to open, if it was not there.
+    pub(super) connect_us: u32,
 }
 
 /// Why an attempt is not the last one.
@@ -57,7 +59,7 @@ impl Once<'_> {
     async fn answer(self, body: RequestBody, permit: Permit, total_ends: &mut Option<Instant>) -> Result<Answered, Setback> {
         let mut exchange = Exchange::begin(self.terms, body, permit).await.map_err(Setback::from)?;
         let heard = self.hear(&mut Racer { exchange: &mut exchange, is_decided: self.is_decided }, total_ends).await;
-        let bytes_in = exchange.request_bytes();
+        let (bytes_in, connect_us) = (exchange.request_bytes(), exchange.connect_us());
         let (head, held) = match heard {
             Ok(heard) => heard,
             Err(Unheard::Failed(failure)) => return Err(exchange.failed(failure).into()),
@@ -66,12 +68,12 @@ impl Once<'_> {
         let declines = self.terms.request.is_idempotent() && self.config.retry.on_status.contains(&head.status.as_u16());
         match held {
             Some(body) if declines => {
-                Err(Setback::Declined(Box::new(Answered { response: Response { head, body }, bytes_in }), exchange.into_body()))
+                Err(Setback::Declined(Box::new(Answered { response: Response { head, body }, bytes_in, connect_us }), exchange.into_body()))
             }
-            Some(body) => Ok(Answered { response: Response { head, body }, bytes_in }),
+            Some(body) => Ok(Answered { response: Response { head, body }, bytes_in, connect_us }),
             None => {
                 exchange.commit(&head);
-                Ok(Answered { response: Response { head, body: ResponseBody::Exchange(Box::new(exchange)) }, bytes_in })
+                Ok(Answered { response: Response { head, body: ResponseBody::Exchange(Box::new(exchange)) }, bytes_in, connect_us })
             }
         }
     }

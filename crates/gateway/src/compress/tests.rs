@@ -30,6 +30,7 @@ fn headers(fields: &str) -> Headers {
 
 fn request(method: Method, fields: &str) -> Request {
     Request {
+        version: crate::message::Version::Http11,
         method,
         target: Bytes::from_static(b"/"),
         host: Bytes::from_static(b"a"),
@@ -45,7 +46,7 @@ fn request(method: Method, fields: &str) -> Request {
 fn answer(status: u16, fields: &str, body: &[u8]) -> Response {
     let body = Bytes::copy_from_slice(body);
     let framing = Framing::Length(body.len() as u64);
-    let head = ResponseHead { status: StatusCode::from_u16(status).unwrap(), headers: headers(fields), framing };
+    let head = ResponseHead { version: None, status: StatusCode::from_u16(status).unwrap(), headers: headers(fields), framing };
     Response { head, body: ResponseBody::Full(body) }
 }
 

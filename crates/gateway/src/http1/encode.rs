@@ -52,7 +52,7 @@ pub(crate) fn request_head(front: &mut Vec<u8>, request: &Request, hop: &Hop) {
         front.extend_from_slice(b"connection: upgrade\r\n");
         field(front, b"upgrade", protocol);
     }
-    hop.write(front, &request.headers, &request.host);
+    hop.write(front, request.version, &request.headers, &request.host);
     front.extend_from_slice(b"\r\n");
 }
 
@@ -153,7 +153,8 @@ mod tests {
 
     #[test]
     fn a_body_of_unknown_length_closes_an_old_client_and_is_chunked_for_a_new_one() {
-        let head = ResponseHead { status: StatusCode::OK, headers: crate::message::Headers::default(), framing: Framing::Chunked };
+        let head =
+            ResponseHead { version: None, status: StatusCode::OK, headers: crate::message::Headers::default(), framing: Framing::Chunked };
         let written = |is_http10| {
             let mut front = Vec::new();
             let framing = response_head(&mut front, &head, b"id", Client { is_http10, is_head: false, keep_alive: true });

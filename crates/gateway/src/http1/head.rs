@@ -10,7 +10,7 @@ use plimsoll_policy::{Reason, Refusal};
 
 use super::authority::is_authority;
 use crate::config::Limits;
-use crate::message::{Framing, Headers, Name, ResponseHead, tokens};
+use crate::message::{Framing, Headers, Name, ResponseHead, Version, tokens};
 
 const RESPONSE_FIELDS_MAX: usize = 256;
 /// The most fields that `gateway.limits.headers_max` can allow.
@@ -246,7 +246,10 @@ pub(crate) fn parse_response(block: &Bytes, method: &Method) -> Result<(Response
     let framing = response_framing(&headers, status, method, is_http10)?;
     let asked_to_close =
         if is_http10 { !headers.has_token(Name::Connection, "keep-alive") } else { headers.has_token(Name::Connection, "close") };
-    Ok((ResponseHead { status, headers, framing }, !asked_to_close && framing != Framing::UntilClose))
+    Ok((
+        ResponseHead { version: Some(Version::http1(is_http10)), status, headers, framing },
+        !asked_to_close && framing != Framing::UntilClose,
+    ))
 }
 
 fn response_framing(headers: &Headers, status: StatusCode, method: &Method, is_http10: bool) -> Result<Framing, &'static str> {

@@ -19,7 +19,7 @@ use crate::connection::{LINGER_BYTES, LINGER_TIME};
 use crate::forward::Exchange;
 use crate::interim::Interim;
 use crate::journey::Journey;
-use crate::message::{Frame, Framing, Request, RequestBody, Response, ResponseBody};
+use crate::message::{Frame, Framing, Request, RequestBody, Response, ResponseBody, Version};
 use crate::pace::Meter;
 use crate::peer::Peer;
 use crate::pipeline;
@@ -183,8 +183,9 @@ impl Server {
             Framing::None | Framing::Length(0) => RequestBody::empty(),
             _ => RequestBody::http1(Rc::clone(&self.wire), &self.worker.plan().config),
         };
-        let RequestHead { method, target, host, headers, framing, upgrade, .. } = head;
-        Request { method, target, host, host_rewritten: None, headers, framing, body, upgrade, deadline: None }
+        let RequestHead { method, target, host, headers, framing, upgrade, is_http10, .. } = head;
+        let version = Version::http1(is_http10);
+        Request { version, method, target, host, host_rewritten: None, headers, framing, body, upgrade, deadline: None }
     }
 
     /// Runs the work for a request for as long as its client is there; dropping it cancels what the instance was asked to do.

@@ -11,7 +11,7 @@ use crate::config::{Config, Limits};
 use crate::date;
 use crate::http1::authority::is_authority;
 use crate::http1::head::{expectation, is_origin_form};
-use crate::message::{Framing, Headers, Name, Request, RequestBody, ResponseHead};
+use crate::message::{Framing, Headers, Name, Request, RequestBody, ResponseHead, Version};
 use crate::peer::Peer;
 
 /// A request, and what its client will say once it is a pipe.
@@ -51,7 +51,9 @@ pub(super) fn request(request: http::Request<RecvStream>, peer: &Peer, config: &
     let headers = fields(&parts.headers);
     expectation(&headers)?;
     let (method, framing, body) = (parts.method.clone(), Framing::None, RequestBody::empty());
-    let mut request = Request { method, target, host, host_rewritten: None, headers, framing, body, upgrade: None, deadline: None };
+    let version = Version::Http2;
+    let mut request =
+        Request { version, method, target, host, host_rewritten: None, headers, framing, body, upgrade: None, deadline: None };
     if is_websocket {
         request.method = Method::GET;
         request.upgrade = Some(Bytes::from_static(websocket::NAME.as_bytes()));

@@ -49,7 +49,7 @@ pub(super) fn opened(switching: &ResponseHead) -> ResponseHead {
     for (_, name, value) in switching.headers.iter().filter(|(_, name, _)| !name.eq_ignore_ascii_case(b"sec-websocket-accept")) {
         headers.push(name, value);
     }
-    ResponseHead { status: StatusCode::OK, headers, framing: Framing::None }
+    ResponseHead { version: switching.version, status: StatusCode::OK, headers, framing: Framing::None }
 }
 
 /// An instance that did not switch. A 2xx would tell the client that its WebSocket is open.

@@ -5,6 +5,7 @@ use std::ops::Range;
 use bytes::{Bytes, BytesMut};
 
 use super::Name;
+use crate::disclosure::Removed;
 
 #[derive(Clone, Copy, Debug)]
 struct Field {
@@ -58,6 +59,12 @@ impl Headers {
         fields.retain(|field| keep(field.known, self.slice(field.name)));
         self.present = fields.iter().fold(0, |present, field| present | 1 << field.known as u32);
         self.fields = fields;
+    }
+
+    /// Leaves out what no client gets. `present` may then say too much, which costs a look and nothing else.
+    pub(crate) fn remove(&mut self, removed: &Removed) {
+        let Self { block, added, fields, .. } = self;
+        fields.retain(|field| !removed.contains(slice(block, added, field.name)));
     }
 
     /// Drops `Connection` and the fields that it names: they end at this hop, and what is put in from now on cannot be meant.
@@ -151,11 +158,14 @@ impl Headers {
         self.all(name).flat_map(tokens).any(|each| each.eq_ignore_ascii_case(token.as_bytes()))
     }
 
-    fn slice(&self, (start, end): (u32, u32)) -> &[u8] {
-        let (start, end) = (start as usize, end as usize);
-        let block = self.block.len();
-        if start >= block { &self.added[start - block..end - block] } else { &self.block[start..end] }
+    fn slice(&self, range: (u32, u32)) -> &[u8] {
+        slice(&self.block, &self.added, range)
     }
+}
+
+fn slice<'a>(block: &'a [u8], added: &'a [u8], (start, end): (u32, u32)) -> &'a [u8] {
+    let (start, end) = (start as usize, end as usize);
+    if start >= block.len() { &added[start - block.len()..end - block.len()] } else { &block[start..end] }
 }
 
 /// The members of a comma-separated field value.

@@ -6,7 +6,7 @@ use http::Method;
 use super::table::{Routes, Verdict};
 use super::{Asked, Parts, Pattern};
 use crate::action::Action;
-use crate::message::{Framing, Headers, Request, RequestBody};
+use crate::message::{Framing, Headers, Request, RequestBody, Version};
 
 /// A request that nobody has sent.
 #[derive(Clone, Debug)]
@@ -37,6 +37,7 @@ impl Question {
             headers.push(name.as_bytes(), value.as_bytes());
         }
         Request {
+            version: Version::Http11,
             method: self.method.clone(),
             target: Bytes::copy_from_slice(self.target.as_bytes()),
             host: Bytes::copy_from_slice(self.host.as_bytes()),

@@ -4,6 +4,7 @@ use std::net::{SocketAddr, TcpListener};
 use std::sync::{Arc, Mutex};
 
 use plimsoll_gateway::config::{AccessLog, Door, Limits, Probe, Retry, Speaks, Timeouts, UpstreamConfig};
+use plimsoll_gateway::disclosure::Removed;
 use plimsoll_gateway::route::Route;
 use plimsoll_gateway::sender::Sender;
 use plimsoll_gateway::{Config, Endpoint, Gateway, Listening, OnHealth, Setup, Source, balance, outlier};
@@ -79,6 +80,8 @@ impl Plan {
                     on_status: vec![502, 503, 504],
                 },
                 compression: None,
+                removed: Removed::default(),
+                disclosure: None,
                 access_log: AccessLog::Off,
             },
             upstream: UpstreamConfig {

@@ -9,6 +9,7 @@ mod caching;
 mod compression;
 mod deadlines;
 mod decode;
+mod disclosure;
 mod drain;
 mod edge;
 mod failover;

@@ -12,6 +12,7 @@ use ipnet::IpNet;
 use super::acme::Acme;
 use super::compression::Compression;
 use super::discovery::Discovery;
+use super::response_headers::ResponseHeaders;
 use super::route::{Route, Switch};
 use super::shape::{
     Address, Choice, DAY, Directory, HOUR, HashKey, HashOn, HostName, KIB, Limit, LimitUpTo, List, MIB, MINUTE, MS, Network, SECOND,
@@ -37,6 +38,7 @@ pub const TABLES: &[Table<Settings>] = &[
     Ejection::TABLE,
     Discovery::TABLE,
     Compression::TABLE,
+    ResponseHeaders::TABLE,
     Admin::TABLE,
     Fleet::TABLE,
     State::TABLE,
@@ -94,7 +96,7 @@ table! {
         /// What `consistent_hash` looks at: the client's address, a header or a cookie.
         hash_on: HashOn = HashOn::ClientIp, HashKey;
     }
-    parts { tls: Tls, timeouts: Timeouts, limits: Limits, admission: Admission, retry: Retry, breaker: Breaker, hedge: Hedge, health: Health, ejection: Ejection, discovery: Discovery, compression: Compression, }
+    parts { tls: Tls, timeouts: Timeouts, limits: Limits, admission: Admission, retry: Retry, breaker: Breaker, hedge: Hedge, health: Health, ejection: Ejection, discovery: Discovery, compression: Compression, response_headers: ResponseHeaders, }
 }
 
 table! {
