@@ -26,6 +26,7 @@ use tokio::task::spawn_blocking;
 pub(crate) use body::FileBody;
 use look_up::{Found, Served};
 use path::Wanted;
+pub(crate) use path::below;
 
 use crate::compress;
 use crate::message::{Framing, Headers, Name, Request, Response, ResponseBody, ResponseHead, tokens};
@@ -91,7 +92,7 @@ impl Files {
             let refusal = Refusal::new(Reason::MethodNotAllowed, "files can be read, and nothing else");
             return Err(by_setting(refusal).with_allow("GET, HEAD"));
         }
-        let Some(wanted) = path::below(request.routed_path(), self.depth) else { return Err(not_found()) };
+        let Some(wanted) = below(request.routed_path(), self.depth) else { return Err(not_found()) };
         match self.look_up(wanted, request, coded).await? {
             Found::File(served) => self.respond(served, request),
             Found::Directory => Ok(redirect(&request.target)),
@@ -109,7 +110,7 @@ impl Files {
     /// What a request gets, in words.
     pub(crate) fn explain(&self, request: &Request) -> String {
         let directory = self.config.directory.display();
-        match path::below(request.routed_path(), self.depth) {
+        match below(request.routed_path(), self.depth) {
             Some(wanted) => format!("it is answered with {} of {directory}", wanted.file().display()),
             None => format!("it is answered 404: it names nothing that could be in {directory}"),
         }

@@ -2,6 +2,9 @@
 //!
 //! Not for use by programs, and not there without the feature `fuzzing`. Unit tests replay every seed and every case that was ever found.
 
+mod frames;
+mod routing;
+
 use std::net::{IpAddr, Ipv4Addr};
 use std::time::{Duration, SystemTime};
 
@@ -23,7 +26,9 @@ use crate::http1::head::{End, RequestHead, find_end, parse_request, parse_respon
 use crate::message::{Frame, Framing, Headers, Name, Request, RequestBody, Version};
 use crate::peer::{Channel, Peer};
 use crate::proxy_protocol::{self, Progress};
-use crate::route::{Asked, Route, Routes};
+
+pub use frames::frames;
+pub use routing::{file_path, path, query, redirect, rewrite};
 
 const LIMITS: Limits = Limits {
     connections_max: 1,
@@ -59,18 +64,25 @@ fn head_at_front(data: &[u8], step: usize) -> Option<Bytes> {
     None
 }
 
+/// A request without a body, as it goes on.
+fn received(head: RequestHead) -> Request {
+    let RequestHead { method, target, host, headers, framing, is_http10, upgrade, .. } = head;
+    let (version, body) = (Version::http1(is_http10), RequestBody::empty());
+    Request { version, method, target, host, host_rewritten: None, headers, framing, body, upgrade, deadline: None }
+}
+
 /// A request's head: what passes is written in one way, and that way is read as the same request.
 pub fn request_head(data: &[u8]) {
     let whole = head_at_front(data, data.len().max(1));
     assert_eq!(whole, head_at_front(data, 3), "where a head ends does not depend on how it arrives");
     let Some(block) = whole else { return };
     let Ok(head) = parse_request(&block, &LIMITS) else { return };
-    let RequestHead { method, target, host, headers, framing, is_http10, upgrade, .. } = head;
-    assert!(host.is_empty() || is_authority(&host), "{host:?}");
+    let is_http10 = head.is_http10;
+    let asked = received(head);
+    let Request { host, target, .. } = &asked;
+    assert!(host.is_empty() || is_authority(host), "{host:?}");
     assert!(target.starts_with(b"/") || &target[..] == b"*");
     assert!(!target.iter().any(|byte| byte.is_ascii_whitespace() || byte.is_ascii_control()), "{target:?}");
-    let (version, body) = (Version::http1(is_http10), RequestBody::empty());
-    let asked = Request { version, method, target, host, host_rewritten: None, headers, framing, body, upgrade, deadline: None };
     let mut written = Vec::new();
     encode::request_head(&mut written, &asked, &hop(&asked.headers));
     let written = Bytes::from(written);
@@ -161,24 +173,6 @@ pub fn host(data: &[u8]) {
         let authority: http::uri::Authority = text.parse().expect("what passes is an authority everywhere");
         assert!(!authority.as_str().contains('@') && !text.contains(['/', '?', '#', ',', ' ', '\\']));
         assert!(authority.port().is_none_or(|port| port.as_u16() > 0 || port.as_str().trim_start_matches('0').is_empty()));
-    }
-}
-
-/// A path: the route that is found is found for every spelling that means the same.
-pub fn path(data: &[u8]) {
-    let route = |pattern: &str, upstream| Route::new(None, pattern, upstream).expect("a valid pattern");
-    let routes = Routes::new(vec![route("/*", 0), route("/admin/*", 1), route("/a/b", 2)]).expect("they differ");
-    let headers = Headers::default();
-    let find = |path: &[u8]| {
-        let asked = Asked { method: &Method::GET, host: None, path, query: b"", headers: &headers };
-        routes.find(&asked).map(|route| route.pattern().clone())
-    };
-    let path = [b"/", data].concat();
-    let found = find(&path);
-    if !path.contains(&b'%') {
-        let encoded = |byte: &u8| if byte.is_ascii_alphanumeric() { format!("%{byte:02x}").into_bytes() } else { vec![*byte] };
-        let encoded: Vec<u8> = path.iter().flat_map(encoded).collect();
-        assert_eq!(find(&encoded), found, "{path:?}");
     }
 }
 

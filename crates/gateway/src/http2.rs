@@ -40,7 +40,7 @@ use crate::transport::Transport;
 use crate::tunnel;
 use crate::worker::Worker;
 
-use flood::Allowance;
+pub(crate) use flood::Allowance;
 use translate::Asked;
 
 const STREAMS_MAX: u32 = 128;

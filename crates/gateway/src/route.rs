@@ -34,7 +34,7 @@ pub(crate) use host::without_port;
 pub use pattern::Pattern;
 pub(crate) use pattern::{Ambiguous, Named, Parts};
 pub(crate) use reading::is_one_path;
-#[cfg(test)]
+#[cfg(any(test, feature = "fuzzing"))]
 pub(crate) use reading::normal;
 pub use table::{Conflict, Routes, Verdict, Why, conflicts};
 

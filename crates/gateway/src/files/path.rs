@@ -14,7 +14,7 @@ const INDEX: &str = "index.html";
 
 /// What a request asks for, relative to the directory.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub(super) struct Wanted {
+pub(crate) struct Wanted {
     /// Empty for the directory itself.
     pub(super) path: PathBuf,
     /// The path ends in a slash.
@@ -23,7 +23,7 @@ pub(super) struct Wanted {
 
 impl Wanted {
     /// The file that is meant.
-    pub(super) fn file(&self) -> PathBuf {
+    pub(crate) fn file(&self) -> PathBuf {
         if self.is_directory { self.index() } else { self.path.clone() }
     }
 
@@ -33,7 +33,7 @@ impl Wanted {
 }
 
 /// What a path means below its first `depth` segments; `None`: nothing that could be there.
-pub(super) fn below(path: &[u8], depth: usize) -> Option<Wanted> {
+pub(crate) fn below(path: &[u8], depth: usize) -> Option<Wanted> {
     let mut segments = path.strip_prefix(b"/")?.split(|byte| *byte == b'/').skip(depth).peekable();
     let mut wanted = Wanted { path: PathBuf::new(), is_directory: false };
     while let Some(segment) = segments.next() {

@@ -29,7 +29,7 @@ type Target = (&'static str, fn(&[u8]));
 
 #[test]
 fn what_fuzzers_found_stays_mended() {
-    let targets: [Target; 9] = [
+    let targets: [Target; 14] = [
         ("request_head", request_head),
         ("response_head", response_head),
         ("chunked", chunked),
@@ -39,6 +39,11 @@ fn what_fuzzers_found_stays_mended() {
         ("fields", fields),
         ("proxy_header", proxy_header),
         ("negotiation", negotiation),
+        ("frames", frames),
+        ("query", query),
+        ("file_path", file_path),
+        ("rewrite", rewrite),
+        ("redirect", redirect),
     ];
     for (target, run) in targets {
         replay(target, run);

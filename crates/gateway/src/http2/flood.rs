@@ -25,7 +25,7 @@ const RST_STREAM: u8 = 3;
 
 /// Looks at the bytes of one connection as they are read and written.
 #[derive(Debug)]
-pub(super) struct Allowance {
+pub(crate) struct Allowance {
     left: u32,
     full_at: Instant,
     /// The head of the next frame, as far as it is here.
@@ -50,7 +50,7 @@ impl Allowance {
         }
     }
 
-    pub(super) fn is_used_up(&self) -> bool {
+    pub(crate) fn is_used_up(&self) -> bool {
         self.is_used_up
     }
 
@@ -60,7 +60,7 @@ impl Allowance {
     }
 
     /// These bytes came next.
-    pub(super) fn read(&mut self, mut bytes: &[u8]) {
+    pub(crate) fn read(&mut self, mut bytes: &[u8]) {
         while !bytes.is_empty() {
             if self.payload_bytes > 0 {
                 let count = bytes.len().min(self.payload_bytes as usize);
@@ -81,7 +81,7 @@ impl Allowance {
     }
 
     /// This many bytes left for the client.
-    pub(super) fn wrote(&mut self, count: usize) {
+    pub(crate) fn wrote(&mut self, count: usize) {
         let count = u32::try_from(count).unwrap_or(ALLOWANCE);
         self.left = self.left.saturating_add(count).min(ALLOWANCE);
     }
@@ -99,6 +99,21 @@ impl Allowance {
         }
         self.full_at = now;
         self.left = ALLOWANCE - cost;
+    }
+}
+
+/// What fuzzers compare with.
+#[cfg(any(test, feature = "fuzzing"))]
+impl Allowance {
+    pub(crate) const BYTES: u32 = ALLOWANCE;
+
+    /// After the preface.
+    pub(crate) fn begun() -> Self {
+        Self { payload_bytes: 0, ..Self::new() }
+    }
+
+    pub(crate) fn cost(kind: u8, payload_bytes: u32) -> u32 {
+        cost(kind, payload_bytes)
     }
 }
 
@@ -131,6 +146,7 @@ mod tests {
     fn begun() -> Allowance {
         let mut allowance = Allowance::new();
         allowance.read(b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n");
+        assert_eq!((allowance.left, allowance.payload_bytes), (ALLOWANCE, 0));
         allowance
     }
 
