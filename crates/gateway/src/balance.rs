@@ -20,9 +20,8 @@ mod simulation;
 #[cfg(test)]
 mod tests;
 
-use std::cell::Cell;
 use std::sync::Arc;
-use std::sync::atomic::{AtomicUsize, Ordering::Relaxed};
+use std::sync::atomic::{AtomicU64, AtomicUsize, Ordering::Relaxed};
 use std::time::Duration;
 
 pub use load::{InFlight, Load};
@@ -97,6 +96,30 @@ pub struct Balancer<M> {
     places: Box<[Place]>,
     equal_weights: bool,
     cursor: Cursor,
+    oldest: Oldest,
+}
+
+/// Since when the oldest member is available, looked up anew from time to time: for as long as members are fresh, every pick asks.
+#[derive(Debug, Default)]
+struct Oldest {
+    from_ns: AtomicU64,
+    looked_at_ns: AtomicU64,
+}
+
+impl Oldest {
+    /// How old the age of the oldest member may be: nothing to a slow start of seconds.
+    const STALE_AFTER_NS: u64 = 10_000_000;
+
+    /// Its age. Two workers that look at the same time find the same.
+    fn age_ns<M: Member>(&self, members: &[M], now_ns: u64) -> u64 {
+        let looked_at_ns = self.looked_at_ns.load(Relaxed);
+        if looked_at_ns == 0 || now_ns.abs_diff(looked_at_ns) > Self::STALE_AFTER_NS {
+            let oldest_ns = members.iter().map(|member| member.load().age_ns(now_ns)).fold(0, u64::max);
+            self.from_ns.store(now_ns - oldest_ns, Relaxed);
+            self.looked_at_ns.store(now_ns, Relaxed);
+        }
+        now_ns.saturating_sub(self.from_ns.load(Relaxed))
+    }
 }
 
 /// On its own cache line: every round-robin pick of every worker writes it.
@@ -114,6 +137,7 @@ impl<M: Member> Balancer<M> {
             equal_weights: weights.windows(2).all(|pair| pair[0] == pair[1]),
             members: members.into(),
             cursor: Cursor::default(),
+            oldest: Oldest::default(),
         }
     }
 
@@ -123,7 +147,7 @@ impl<M: Member> Balancer<M> {
 
     /// The member for one attempt, or `None` when nobody is eligible. `eligible` also leaves out the members tried before.
     pub fn pick(&self, eligible: impl Fn(usize) -> bool, key: Option<u64>, now_ns: u64, rng: &mut fastrand::Rng) -> Option<usize> {
-        let mut pick = Pick { balancer: self, eligible, now_ns, rng, oldest_ns: Cell::new(None) };
+        let mut pick = Pick { balancer: self, eligible, now_ns, rng };
         match (self.config.policy, key) {
             (Policy::RoundRobin, _) => pick.in_turn(),
             (Policy::LeastConnections, _) => pick.least_connections(),
@@ -139,8 +163,6 @@ struct Pick<'a, M, E> {
     eligible: E,
     now_ns: u64,
     rng: &'a mut fastrand::Rng,
-    /// The age of the oldest member, looked up once when the first fresh one is met.
-    oldest_ns: Cell<Option<u64>>,
 }
 
 impl<M: Member, E: Fn(usize) -> bool> Pick<'_, M, E> {
@@ -239,12 +261,7 @@ impl<M: Member, E: Fn(usize) -> bool> Pick<'_, M, E> {
         if age_ns >= window_ns {
             return 1.0;
         }
-        let oldest_ns = self.oldest_ns.get().unwrap_or_else(|| {
-            let ages_ns = self.balancer.members.iter().map(|member| member.load().age_ns(self.now_ns));
-            let oldest_ns = ages_ns.fold(0, u64::max).min(window_ns);
-            self.oldest_ns.set(Some(oldest_ns));
-            oldest_ns
-        });
+        let oldest_ns = self.balancer.oldest.age_ns(&self.balancer.members, self.now_ns).min(window_ns);
         if age_ns >= oldest_ns { 1.0 } else { (age_ns as f32 / oldest_ns as f32).max(SLOW_START_FLOOR) }
     }
 

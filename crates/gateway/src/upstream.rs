@@ -28,8 +28,7 @@ use crate::balance;
 use crate::config::UpstreamConfig;
 use crate::endpoint::Endpoint;
 use crate::message::Request;
-use crate::outlier::Eligibility;
-use roster::Roster;
+use roster::{Roster, Setbacks};
 
 /// How long a request waits when there is no instance at all: long enough for a restart, short enough for a person.
 const WAIT_FOR_INSTANCE: Duration = Duration::from_secs(5);
@@ -43,6 +42,7 @@ static NEXT_SLOT: AtomicU64 = AtomicU64::new(0);
 pub(crate) struct Upstream {
     pub(crate) config: UpstreamConfig,
     roster: ArcSwap<Roster>,
+    setbacks: Setbacks,
     /// Totals by instance name: they outlive restarts.
     stats: Mutex<HashMap<Arc<str>, Arc<MemberStats>>>,
     changed: Notify,
@@ -56,7 +56,8 @@ impl Upstream {
         let roster = Roster::default();
         let admission = config.admission.clone().map(Admission::new);
         let resilience = Resilience::new(&config);
-        Self { config, roster: ArcSwap::from_pointee(roster), stats: Mutex::default(), changed: Notify::new(), admission, resilience }
+        let (roster, setbacks) = (ArcSwap::from_pointee(roster), Setbacks::default());
+        Self { config, roster, setbacks, stats: Mutex::default(), changed: Notify::new(), admission, resilience }
     }
 
     /// Takes over a new list of endpoints. Members that are in both keep their connections, health and record.
@@ -70,7 +71,8 @@ impl Upstream {
                 return Arc::clone(same);
             }
             let stats = Arc::clone(stats.entry(endpoint.id.clone()).or_default());
-            Arc::new(Member::new(NEXT_SLOT.fetch_add(1, Relaxed), endpoint.clone(), stats, &self.config))
+            let (slot, setbacks) = (NEXT_SLOT.fetch_add(1, Relaxed), self.setbacks.clone());
+            Arc::new(Member::new(slot, endpoint.clone(), stats, setbacks, &self.config))
         };
         self.rebuild(endpoints.iter().map(member).collect::<Vec<_>>());
     }
@@ -182,9 +184,9 @@ impl Upstream {
     fn pick(&self, tried: &[u64], key: Option<u64>) -> Option<(Arc<Member>, u64)> {
         let roster = self.roster.load();
         let now = now_ns();
-        let balancer = roster.tier(tried, now)?;
-        let members = balancer.members();
-        let eligibility = Eligibility::of(members.iter().map(|member| member.is_good(now)), self.config.ejection.panic_threshold);
+        let tier = roster.tier(tried, now)?;
+        let (members, balancer) = (tier.members(), &tier.balancer);
+        let eligibility = tier.eligibility(&self.setbacks, self.config.ejection.panic_threshold, now);
         let may = |index: usize| eligibility.admits(members[index].is_good(now)) && !tried.contains(&members[index].slot);
         let share = self.admission.as_ref().map_or(u32::MAX, |admission| share(admission.limit(), members.len()));
         // Whoever is kept on one instance stays there, however full it is.

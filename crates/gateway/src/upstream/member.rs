@@ -9,6 +9,7 @@ use plimsoll_policy::admission::{self, Outcome};
 use plimsoll_policy::clock::now_ns;
 use plimsoll_telemetry::Histogram;
 
+use super::roster::Setbacks;
 use crate::balance::{self, InFlight, Load, Weight};
 use crate::config::UpstreamConfig;
 use crate::endpoint::Endpoint;
@@ -34,6 +35,8 @@ pub(crate) struct Member {
     pub(crate) slot: u64,
     pub(crate) endpoint: Endpoint,
     pub(crate) stats: Arc<MemberStats>,
+    /// Of its upstream.
+    setbacks: Setbacks,
     weight: AtomicU32,
     priority: AtomicU16,
     draining: AtomicBool,
@@ -53,11 +56,11 @@ pub(crate) struct MemberStats {
 }
 
 impl Member {
-    pub(super) fn new(slot: u64, endpoint: Endpoint, stats: Arc<MemberStats>, config: &UpstreamConfig) -> Self {
+    pub(super) fn new(slot: u64, endpoint: Endpoint, stats: Arc<MemberStats>, setbacks: Setbacks, config: &UpstreamConfig) -> Self {
         let (weight, draining) = (AtomicU32::new(endpoint.weight), AtomicBool::new(endpoint.draining));
         let (priority, health) = (AtomicU16::new(endpoint.priority), AtomicU8::new(Health::Unknown as u8));
         let (outlier, tls) = (Outlier::new(&config.ejection), config.tls.clone());
-        Self { slot, endpoint, stats, weight, priority, draining, load: Load::default(), outlier, health, tls }
+        Self { slot, endpoint, stats, setbacks, weight, priority, draining, load: Load::default(), outlier, health, tls }
     }
 
     /// Takes over what may change during the life of one process.
@@ -99,6 +102,9 @@ impl Member {
             _ => {}
         }
         self.health.store(health as u8, Relaxed);
+        if health != Health::Up {
+            self.setbacks.add();
+        }
     }
 
     /// Whether it is meant to take traffic, however it is doing.
@@ -125,6 +131,7 @@ impl Member {
     fn note(&self, ejection: Option<outlier::Ejection>) {
         if let Some(ejection) = ejection {
             self.stats.ejections.fetch_add(1, Relaxed);
+            self.setbacks.add();
             self.load.available_from(ejection.until_ns);
             tracing::warn!(
                 instance.id = &*self.endpoint.id,

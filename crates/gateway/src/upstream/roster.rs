@@ -1,11 +1,56 @@
 //! The members of an upstream as they stand: everybody, and those who may take requests, by priority.
 
 use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering::Acquire, Ordering::Relaxed, Ordering::Release};
 
 use super::Member;
 use crate::balance::{self, Balancer};
+use crate::outlier::Eligibility;
 
-type Tier = Balancer<Arc<Member>>;
+/// Counts how often members of an upstream have become unwell. As long as it stands still, enough of them stay well.
+#[derive(Clone, Default)]
+pub(crate) struct Setbacks(Arc<AtomicU64>);
+
+impl Setbacks {
+    /// One more, which can be seen by now.
+    pub(super) fn add(&self) {
+        self.0.fetch_add(1, Release);
+    }
+
+    fn count(&self) -> u64 {
+        self.0.load(Acquire)
+    }
+}
+
+/// Those of one priority.
+pub(super) struct Tier {
+    pub(super) balancer: Balancer<Arc<Member>>,
+    /// The setbacks after which enough of them were found well.
+    enough_after: AtomicU64,
+}
+
+impl Tier {
+    fn new(config: balance::Config, members: &[Arc<Member>]) -> Self {
+        Self { balancer: Balancer::new(config, members.to_vec()), enough_after: AtomicU64::new(u64::MAX) }
+    }
+
+    pub(super) fn members(&self) -> &[Arc<Member>] {
+        self.balancer.members()
+    }
+
+    /// Who may take a request. Counting the well ones costs the more the more members there are, so it is done after setbacks only.
+    pub(super) fn eligibility(&self, setbacks: &Setbacks, panic_threshold: f32, now: u64) -> Eligibility {
+        let setbacks = setbacks.count();
+        if self.enough_after.load(Relaxed) == setbacks {
+            return Eligibility::Good;
+        }
+        let eligibility = Eligibility::of(self.members().iter().map(|member| member.is_good(now)), panic_threshold);
+        if eligibility == Eligibility::Good {
+            self.enough_after.store(setbacks, Relaxed);
+        }
+        eligibility
+    }
+}
 
 #[derive(Default)]
 pub(super) struct Roster {
@@ -19,7 +64,7 @@ impl Roster {
     pub(super) fn new(all: Vec<Arc<Member>>, config: balance::Config) -> Self {
         let mut active: Vec<_> = all.iter().filter(|member| member.is_active()).cloned().collect();
         active.sort_by_key(|member| member.priority());
-        let tiers = active.chunk_by(|one, next| one.priority() == next.priority()).map(|tier| Balancer::new(config, tier.to_vec()));
+        let tiers = active.chunk_by(|one, next| one.priority() == next.priority()).map(|tier| Tier::new(config, tier));
         Self { tiers: tiers.collect(), all }
     }
 
