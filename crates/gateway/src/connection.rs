@@ -35,7 +35,7 @@ const TURNED_AWAY_MAX: u32 = 256;
 /// How long a handshake may go on once the gateway drains.
 const HANDSHAKE_GRACE: Duration = Duration::from_secs(1);
 
-/// A connection from its first packet to its last.
+/// A connection from its first packet to its last. Steps that few connections take are boxed, or all would carry their room along.
 pub(crate) async fn serve(worker: Rc<Worker>, mut stream: TcpStream, address: SocketAddr, speaks: Speaks) {
     let edge = Arc::clone(&worker.edge);
     edge.connections_total.fetch_add(1, Relaxed);
@@ -51,11 +51,11 @@ pub(crate) async fn serve(worker: Rc<Worker>, mut stream: TcpStream, address: So
         let Some(_place) = TurnedAway::enter(&worker) else { return };
         let Some((transport, channel)) = receive(&worker, &plan, stream, speaks).await else { return };
         let peer = Peer::new(address.ip(), channel, &plan.config.trusted_proxies);
-        return turn_away(worker, transport, peer, Reason::TooManyConnections).await;
+        return Box::pin(turn_away(worker, transport, peer, Reason::TooManyConnections)).await;
     }
     let Ok(_entered) = enter(&worker, address.ip(), &plan.config) else {
         drop(closed);
-        return refuse_crowd(worker, &plan, stream, address, speaks).await;
+        return Box::pin(refuse_crowd(worker, &plan, stream, address, speaks)).await;
     };
     let Some((mut transport, channel)) = receive(&worker, &plan, stream, speaks).await else { return };
     let peer = Peer::new(address.ip(), channel, &plan.config.trusted_proxies);
@@ -63,7 +63,7 @@ pub(crate) async fn serve(worker: Rc<Worker>, mut stream: TcpStream, address: So
     drop(plan);
     match http2::sniff(&mut transport, &worker).await {
         http2::Sniffed::Http1(prefix) => Server::new(worker, Wire::new(transport, prefix), peer).run().await,
-        http2::Sniffed::Http2(prefix) => http2::serve(worker, transport, prefix, peer).await,
+        http2::Sniffed::Http2(prefix) => Box::pin(http2::serve(worker, transport, prefix, peer)).await,
         http2::Sniffed::Gone => {}
     }
 }

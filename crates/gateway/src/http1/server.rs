@@ -26,7 +26,8 @@ use crate::pipeline;
 use crate::tunnel;
 use crate::worker::Worker;
 
-/// Thousands of connections that are kept for the next request wait for it without buffers; one that asks all the time keeps its own.
+/// Thousands of connections that are kept for the next request wait for it without buffers and without the room that a request's work takes;
+/// one that asks all the time keeps its own.
 const RESTS_AFTER: Duration = Duration::from_secs(1);
 
 pub(crate) struct Server {
@@ -60,6 +61,17 @@ enum Next {
 /// The client cannot be reached any more, or not without breaking the protocol.
 struct Gone;
 
+/// What came of waiting for a request.
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Waited {
+    /// Its first byte is here.
+    Begun,
+    /// Nothing came for so long.
+    Silent,
+    /// Nothing will come, or may: the client has left, or idle connections end.
+    Over,
+}
+
 impl Server {
     pub(crate) fn new(worker: Rc<Worker>, wire: Wire, peer: Rc<Peer>) -> Self {
         let drained = Box::pin(worker.drain.clone().idle_ends());
@@ -67,21 +79,40 @@ impl Server {
     }
 
     pub(crate) async fn run(mut self) {
-        while self.begun().await {
-            let next = match self.head().await {
-                Ok(Some(head)) => self.exchange(head).await,
-                Ok(None) => Ok(Next::Close),
-                Err(refusal) => self.refuse(&refusal).await,
-            };
+        let idle = self.worker.plan().config.timeouts.idle;
+        let mut patience = idle;
+        while self.rests(patience).await == Waited::Begun {
+            // Boxed: only while it asks does a connection hold the kilobytes that the work for a request takes.
+            let next = Box::pin(self.work()).await;
             match next {
-                Ok(Next::Request) => {}
+                Ok(Next::Request) => patience = idle.saturating_sub(RESTS_AFTER),
                 Ok(Next::Linger) => return self.linger().await,
-                Ok(Next::Switched(exchange, journey)) => return self.tunnel(*exchange, *journey).await,
+                Ok(Next::Switched(exchange, journey)) => return self.tunnel(exchange, journey).await,
                 Ok(Next::Close) => break,
                 Err(Gone) => return,
             }
         }
         self.wire.borrow_mut().say_goodbye();
+    }
+
+    /// Answers requests for as long as one follows the other.
+    async fn work(&mut self) -> Result<Next, Gone> {
+        loop {
+            let next = match self.head().await {
+                Ok(Some(head)) => self.exchange(head).await?,
+                Ok(None) => Next::Close,
+                Err(refusal) => self.refuse(&refusal).await?,
+            };
+            if !matches!(next, Next::Request) {
+                return Ok(next);
+            }
+            let idle = self.worker.plan().config.timeouts.idle;
+            match self.begun(idle.min(RESTS_AFTER)).await {
+                Waited::Begun => {}
+                Waited::Silent => return Ok(Next::Request),
+                Waited::Over => return Ok(Next::Close),
+            }
+        }
     }
 
     /// Answers a connection that is one too many.
@@ -97,26 +128,32 @@ impl Server {
         }
     }
 
-    /// Waits for a request's first byte; false when the client leaves, is idle for too long, or idle connections end.
-    async fn begun(&mut self) -> bool {
-        let idle = self.worker.plan().config.timeouts.idle;
-        let mut rests_until = Some(idle.saturating_sub(RESTS_AFTER));
-        self.alarm.set_after(idle.min(RESTS_AFTER));
-        let (wire, alarm, drained) = (&self.wire, &mut self.alarm, &mut self.drained);
+    /// Waits for a request's first byte, and holds no buffer meanwhile.
+    async fn rests(&mut self, patience: Duration) -> Waited {
+        self.alarm.set_after(patience);
         poll_fn(|cx| {
-            if let Poll::Ready(begun) = wire.borrow_mut().poll_begun(cx) {
-                return Poll::Ready(begun.is_ok());
+            let waited = self.poll_begun(cx);
+            if waited.is_pending() {
+                self.wire.borrow_mut().rest();
             }
-            if drained.as_mut().poll(cx).is_ready() {
-                return Poll::Ready(false);
-            }
-            ready!(alarm.poll(cx));
-            let Some(rest) = rests_until.take() else { return Poll::Ready(false) };
-            wire.borrow_mut().rest();
-            alarm.set_after(rest);
-            alarm.poll(cx).map(|()| false)
+            waited
         })
         .await
+    }
+
+    /// Waits for a request's first byte.
+    async fn begun(&mut self, patience: Duration) -> Waited {
+        self.alarm.set_after(patience);
+        poll_fn(|cx| self.poll_begun(cx)).await
+    }
+
+    fn poll_begun(&mut self, cx: &mut Context<'_>) -> Poll<Waited> {
+        match self.wire.borrow_mut().poll_begun(cx) {
+            Poll::Ready(Ok(())) => Poll::Ready(Waited::Begun),
+            Poll::Ready(Err(())) => Poll::Ready(Waited::Over),
+            Poll::Pending if self.drained.as_mut().poll(cx).is_ready() => Poll::Ready(Waited::Over),
+            Poll::Pending => self.alarm.poll(cx).map(|()| Waited::Silent),
+        }
     }
 
     async fn head(&mut self) -> Result<Option<RequestHead>, Refusal> {
@@ -300,7 +337,7 @@ impl Server {
         }
     }
 
-    async fn tunnel(self, exchange: Exchange, mut journey: Journey) {
+    async fn tunnel(self, exchange: Box<Exchange>, mut journey: Box<Journey>) {
         // In this order: the exchange may hold the request's body, and that the client's wire.
         let Some((instance, _permit)) = exchange.into_pipe() else { return };
         let Some(client) = Rc::into_inner(self.wire) else { return };
