@@ -42,6 +42,8 @@ pub(crate) struct Attempts<'a> {
     pub(crate) pool: &'a Rc<Pool>,
     /// How it asks for a place below the load line; `None` where it needs none.
     pub(crate) ask: Option<Ask>,
+    /// What consistent hashing keeps together: of the request as its client sent it, like the sender in `ask`.
+    pub(crate) key: Option<u64>,
     /// Where two attempts at a time are allowed.
     pub(crate) hedge: Option<&'a Hedge>,
     /// Attempts for this request, those made elsewhere included.
@@ -109,10 +111,9 @@ impl Attempts<'_> {
         tries.began_ns = now_ns();
         self.upstream.resilience.retries.request(tries.began_ns);
         let hedge = self.hedge_of(request);
-        let key = self.upstream.hash_key(request, journey.hop.client);
         tries.total_ends = (request.framing == Framing::None).then(|| journey.started() + self.config.timeouts.total);
         loop {
-            let permit = match self.permit(tries, request, key, journey).await {
+            let permit = match self.permit(tries, request, journey).await {
                 Ok(permit) => permit,
                 // Nobody does better: what was said first is the answer.
                 Err(refusal) => return tries.declined.take().map_or(Err(refusal), |answered| Ok(answered.response)),
@@ -129,7 +130,7 @@ impl Attempts<'_> {
                 hedge: hedge.filter(|_| journey.attempts == 1),
                 ask: self.ask.as_ref(),
                 slot,
-                key,
+                key: self.key,
             };
             let ended = race.run(body, permit).await;
             if tries.total_ends.is_none() && ended.total_ends.is_some() {
@@ -161,16 +162,16 @@ impl Attempts<'_> {
     }
 
     /// An instance, and a place there.
-    async fn permit(&self, tries: &mut Tries, request: &Request, key: Option<u64>, journey: &mut Journey) -> Result<Permit, Refusal> {
+    async fn permit(&self, tries: &mut Tries, request: &Request, journey: &mut Journey) -> Result<Permit, Refusal> {
         let wait_ends = tries.end(request);
         if tries.place.is_none() {
             let now_ns = if tries.slots.is_empty() { tries.began_ns } else { now_ns() };
             tries.place = self.enter(now_ns, wait_ends, journey).await?;
         }
         if tries.declined.is_some() {
-            return self.upstream.other(&tries.slots, key, tries.place.take());
+            return self.upstream.other(&tries.slots, self.key, tries.place.take());
         }
-        self.upstream.acquire(&tries.slots, key, tries.place.take(), wait_ends).await
+        self.upstream.acquire(&tries.slots, self.key, tries.place.take(), wait_ends).await
     }
 
     /// A place below the load line, unless the route needs none.

@@ -8,8 +8,8 @@
 
 mod body;
 mod encoder;
+mod encoders;
 mod media_types;
-mod places;
 
 #[cfg(test)]
 mod tests;
@@ -21,8 +21,9 @@ use plimsoll_policy::content_coding::{Accepted, Coding};
 pub(crate) use body::Compressed;
 use encoder::Encoder;
 pub use encoder::Levels;
+pub(crate) use encoders::Count;
+use encoders::Encoders;
 pub use media_types::MediaTypes;
-use places::Places;
 
 use crate::message::{Framing, Headers, Name, Request, Response, ResponseBody, ResponseHead, tokens};
 
@@ -35,14 +36,19 @@ pub struct Config {
     pub types: MediaTypes,
     /// Answers that announce less are sent as they are.
     pub length_min: u64,
-    places: Places,
+    encoders: Encoders,
 }
 
 impl Config {
     /// `streams_max`: how many answers may be compressed at a time while they are on their way. Each takes about a megabyte; further ones are
-    /// sent as they are. Event streams, which last, take no more than half of these places.
+    /// sent as they are. Event streams, which last, are no more than half of them.
     pub fn new(codings: Vec<Coding>, levels: Levels, types: MediaTypes, length_min: u64, streams_max: usize) -> Self {
-        Self { codings, levels, types, length_min, places: Places::new(streams_max) }
+        Self { codings, levels, types, length_min, encoders: Encoders::at_most(streams_max) }
+    }
+
+    /// Counts what is being compressed on where another plan is.
+    pub(crate) fn count_with(&mut self, count: &Count) {
+        self.encoders.count_with(count);
     }
 }
 
@@ -78,13 +84,13 @@ pub(crate) fn apply(config: &Config, accepted: Option<Accepted>, request: &Reque
             ResponseBody::Empty
         }
         source => {
-            let Some(place) = config.places.take(head.is_event_stream()) else {
+            let Some(admitted) = config.encoders.admit(head.is_event_stream()) else {
                 response.body = source;
                 return;
             };
             head.framing = Framing::Chunked;
             let encoder = Encoder::new(coding, config.levels, length);
-            ResponseBody::Compressed(Box::new(Compressed::new(source, encoder, place)))
+            ResponseBody::Compressed(Box::new(Compressed::new(source, encoder, admitted)))
         }
     };
     encoded(&mut head.headers, coding);

@@ -2,7 +2,9 @@
 
 use std::fs::Metadata;
 use std::os::unix::fs::MetadataExt;
-use std::path::Path;
+use std::path::{Path, PathBuf};
+
+use tokio::task::spawn_blocking;
 
 /// Tells two states of a file apart, whether it was written to, replaced, or is a link that was moved.
 ///
@@ -19,6 +21,11 @@ impl FileStamp {
     /// A file that is not there has none.
     pub fn of(path: &Path) -> Option<Self> {
         path.metadata().ok().map(Self::from)
+    }
+
+    /// The same for those whom nobody may keep waiting: a file may lie on a disk that does not answer.
+    pub async fn look(path: PathBuf) -> Option<Self> {
+        spawn_blocking(move || Self::of(&path)).await.ok().flatten()
     }
 }
 

@@ -17,6 +17,7 @@ use crate::clients::Clients;
 use crate::config::{Config, Door, Listening, Speaks, UpstreamConfig};
 use crate::drain::{Life, Order, Phase};
 use crate::endpoint::Endpoint;
+use crate::kept::Kept;
 use crate::listen;
 use crate::plan::Plan;
 use crate::probe::OnHealth;
@@ -59,6 +60,8 @@ pub struct Gateway {
     edge: Arc<EdgeStats>,
     on_health: OnHealth,
     running: Mutex<Running>,
+    /// Held while a reload is under way: workers must hear of two in the order in which they began.
+    reloading: tokio::sync::Mutex<()>,
     workers: Vec<mpsc::Sender<Adopt>>,
     life: watch::Sender<Life>,
     /// Its senders are the workers: it closes when the last of them has ended.
@@ -70,6 +73,7 @@ struct Running {
     upstreams: Vec<Watched>,
     tls: Option<tls::Server>,
     drain_time: Duration,
+    kept: Kept,
 }
 
 /// A door at which we listen.
@@ -91,7 +95,8 @@ impl Gateway {
         let (doors, sockets) = open(listening.doors, workers)?;
         let drain_time = setup.config.timeouts.drain;
         settle_tls(&mut setup.config, None, &doors);
-        let (plan, upstreams) = plan(setup, &[], on_health)?;
+        let mut kept = Kept::default();
+        let (plan, upstreams) = plan(setup, &[], &mut kept, on_health)?;
         let (life, order) = Order::new(if listening.waits { Phase::Waiting } else { Phase::Open });
         let edge = Arc::new(EdgeStats::default());
         let clients = Clients::new();
@@ -110,28 +115,35 @@ impl Gateway {
             };
             start_worker(number, start, running.clone()).map_err(Error::Worker)?;
         }
-        let running = Mutex::new(Running { upstreams, tls: plan.config.tls.clone(), drain_time });
-        Ok(Self { doors, edge, on_health: Arc::clone(on_health), running, workers: adopters, life, ended })
+        let running = Mutex::new(Running { upstreams, tls: plan.config.tls.clone(), drain_time, kept });
+        let reloading = tokio::sync::Mutex::default();
+        Ok(Self { doors, edge, on_health: Arc::clone(on_health), running, reloading, workers: adopters, life, ended })
     }
 
     /// Changes everything that is decided about requests, at once, for every request that begins after this returns. Requests under way end
-    /// as they began. Upstreams that stay as they are keep their instances, their connections and what was learnt about them.
+    /// as they began. Upstreams that stay as they are keep their instances, their connections and what was learnt about them; what is bounded stays
+    /// so together with what is left from before. Of two at a time the one that began later is in force.
     ///
     /// An error changes nothing.
     pub async fn reload(&self, mut setup: Setup) -> Result<(), Error> {
+        let _one_at_a_time = self.reloading.lock().await;
         let drain_time = setup.config.timeouts.drain;
-        let (plan, replaced) = {
+        let (plan, before) = {
             let mut running = self.running.lock().unwrap_or_else(PoisonError::into_inner);
             settle_tls(&mut setup.config, running.tls.as_ref(), &self.doors);
-            let (plan, upstreams) = plan(setup, &running.upstreams, &self.on_health)?;
-            let tls = plan.config.tls.clone();
-            (plan, std::mem::replace(&mut *running, Running { upstreams, tls, drain_time }))
+            let Running { upstreams, kept, .. } = &mut *running;
+            let (plan, upstreams) = plan(setup, upstreams, kept, &self.on_health)?;
+            running.upstreams = upstreams;
+            running.drain_time = drain_time;
+            let before = std::mem::replace(&mut running.tls, plan.config.tls.clone());
+            (plan, before)
         };
-        if let Some(before) = &replaced.tls {
+        let tls = plan.config.tls.as_ref();
+        if let Some(before) = before.filter(|before| tls.is_none_or(|tls| !tls.has_sources_of(before))) {
             // Requests under way may hold the old plan for hours: its certificates have somebody else to look after them now.
             before.retire();
-            if let Some(now) = &plan.config.tls {
-                now.continue_from(before);
+            if let Some(now) = tls {
+                now.continue_from(&before);
             }
         }
         for worker in &self.workers {
@@ -161,6 +173,11 @@ impl Gateway {
     /// What came of handshakes with clients.
     pub fn tls(&self) -> TlsSnapshot {
         self.edge.handshakes.snapshot()
+    }
+
+    /// What speaks TLS.
+    pub fn tls_server(&self) -> Option<tls::Server> {
+        self.running.lock().unwrap_or_else(PoisonError::into_inner).tls.clone()
     }
 
     /// The certificates that are served, the first one first.
@@ -287,8 +304,9 @@ fn settle_tls(config: &mut Config, before: Option<&tls::Server>, doors: &[Listen
 }
 
 /// The plan of a setup. Upstreams that are the same as before are the same.
-fn plan(setup: Setup, before: &[Watched], on_health: &OnHealth) -> Result<(Plan, Vec<Watched>), Error> {
+fn plan(mut setup: Setup, before: &[Watched], kept: &mut Kept, on_health: &OnHealth) -> Result<(Plan, Vec<Watched>), Error> {
     let mut routes = setup.routes;
+    kept.hand_to(&mut setup.config, &mut routes);
     for route in &mut routes {
         route.settle(&setup.config);
     }

@@ -10,7 +10,7 @@
 //! | `clients`, `pace` | who has how many connections, and who is too slow |
 //! | `http1`, `http2` | the client's protocol; `message` is what both become |
 //! | `tls` | certificates, and the handshake |
-//! | `plan` | what a reload swaps: everything that is decided about requests |
+//! | `plan`, `kept` | what a reload swaps: everything that is decided about requests; and what outlives it |
 //! | `pipeline` | the order of the steps at the edge, with the reason for each; `journey` counts and logs the request |
 //! | `sender` | who is treated as one: by consistent hashing, by fair queueing |
 //! | `route` | host, path, method, header and query choose what is done |
@@ -55,6 +55,7 @@ mod http2;
 mod interim;
 mod journey;
 mod listen;
+mod kept;
 mod message;
 pub mod outlier;
 mod overload;

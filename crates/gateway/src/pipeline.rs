@@ -179,12 +179,13 @@ async fn forward(
     {
         let detail = "servers may read this path in different ways: it cannot be rewritten";
         return Err(Refusal::new(Reason::NoRoute, detail));
+    let key = upstream.hash_key(request, journey.hop.client);
     }
     if let Some(edits) = &route.policies.request_headers {
         edits.apply(&mut request.headers);
     }
     let (hedge, max, pool) = (route.hedge.as_deref(), config.retry.attempts_max, &worker.pool);
-    let attempts = Attempts { config, upstream, pool, ask, hedge, max };
+    let attempts = Attempts { config, upstream, pool, ask, key, hedge, max };
     let copy = to.mirror.as_ref().and_then(|mirror| mirror.choose(request, config, upstream, &worker.edge));
     let mut result = match copy {
         None => attempts.run(request, interim, journey).await,

@@ -77,8 +77,11 @@ async fn probe(upstream: Arc<Upstream>, member: Arc<Member>, on_health: OnHealth
     let (mut passed, mut failed, mut refused, mut why) = (0_u32, 0_u32, 0_u32, Why::Other(""));
     while upstream.has_member(member.slot) {
         if member.is_draining() {
-            sleep(config.interval).await;
+            // If it comes back it begins anew, and at once.
+            (passed, failed, refused) = (0, 0, 0);
+            let _ = timeout(config.interval, changed).await;
             continue;
+        let changed = upstream.changed();
         }
         match ask(&member, config).await {
             Ok(()) => (passed, failed) = (passed.saturating_add(1), 0),

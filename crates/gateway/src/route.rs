@@ -44,7 +44,7 @@ use crate::config::Config;
 use crate::fallback::Fallback;
 
 /// Which requests a route takes.
-#[derive(Clone, Debug)]
+#[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Match {
     pub host: Host,
     pub path: Pattern,

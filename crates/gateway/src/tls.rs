@@ -6,10 +6,11 @@
 //! | `files`, `watch` | certificates in PEM files, read again when they change |
 //! | `store` | which certificate is shown to whom |
 //! | `issuance` | what became of orders for certificates |
-//! | `terms` | versions, protocols, tickets, certificates of clients |
+//! | `terms`, `agreed` | versions, protocols, tickets, certificates of clients; and what of them is in force |
 //! | `handshake` | how a connection begins |
 //! | `unencrypted` | redirects, and how browsers learn to do without them |
 
+mod agreed;
 mod certificate;
 mod files;
 mod handshake;
@@ -31,6 +32,7 @@ use tokio_rustls::rustls::ServerConfig;
 
 pub use certificate::{Certificate, Flaw};
 pub use files::{Error as FileError, Files};
+use agreed::{Agreed, Authorities};
 pub(crate) use handshake::{HandshakeStats, receive};
 pub use issuance::{Issuance, Ordered};
 pub use store::{Shelf, Store};
@@ -61,8 +63,7 @@ pub struct Config {
 /// Certificates, and the terms on which TLS is spoken. Clones are the same; with the last one go the tasks that look after the certificates.
 #[derive(Clone)]
 pub struct Server {
-    config: Arc<ServerConfig>,
-    agreed: Terms,
+    agreed: Arc<Agreed>,
     store: Arc<Store>,
     redirect: Redirect,
     /// Where the TLS door is, once there is one.
@@ -78,18 +79,34 @@ impl Server {
         let store = Arc::new(Store::default());
         let watched = files.into_iter().map(Watched::load).collect::<Result<Vec<_>, _>>()?;
         store.put(Shelf::Files, watched.iter().map(|watched| Arc::clone(watched.certificate())).collect());
-        let agreed = Terms::read(version_min, clients)?;
-        let config = Arc::new(agreed.build(Arc::clone(&store))?);
+        let authorities = clients.clone().map(|clients| Authorities::of(version_min, clients));
+        let agreed = Arc::new(Agreed::on(Terms::read(version_min, clients)?, Arc::clone(&store))?);
         let hsts = hsts.map(|max_age| unencrypted::hsts(max_age).into());
-        let server = Self { config, agreed, store, redirect, door: None, hsts, sources: Arc::default() };
+        let server = Self { agreed, store, redirect, door: None, hsts, sources: Arc::default() };
         if !watched.is_empty() {
             server.supply(|store| watch(watched, look_every, store));
         }
         Ok(server)
     }
+        if let Some(authorities) = authorities {
+            let agreed = Arc::clone(&server.agreed);
+            server.supply(|store| authorities.watch(look_every, agreed, store));
+        }
 
     /// Runs a source of certificates for as long as this server, or a clone of it, is there.
     pub fn supply<F: Future<Output = ()> + Send + 'static>(&self, source: impl FnOnce(Arc<Store>) -> F) {
+    /// The same, for settings that differ in nothing but `redirect` and `hsts`. The files are read again, and what they hold is in force at once; every
+    /// source goes on with what it is at.
+    pub fn renewed(&self, config: Config) -> Result<Self, Error> {
+        let Config { files, version_min, clients, redirect, hsts, .. } = config;
+        let certificates = files.iter().map(|files| files.load().map(Arc::new)).collect::<Result<Vec<_>, _>>()?;
+        self.agreed.change(Terms::read(version_min, clients)?, Arc::clone(&self.store))?;
+        if !files.is_empty() {
+            self.store.put(Shelf::Files, certificates);
+        }
+        Ok(Self { redirect, hsts: hsts.map(|max_age| unencrypted::hsts(max_age).into()), ..self.clone() })
+    }
+
         self.sources.lock().unwrap_or_else(PoisonError::into_inner).spawn(source(Arc::clone(&self.store)));
     }
 
@@ -99,17 +116,20 @@ impl Server {
     }
 
     /// The same, as successor of another: sessions that were agreed on the same terms can be resumed.
-    pub(crate) fn after(mut self, before: Option<&Self>) -> Self {
-        if let Some(before) = before.filter(|before| before.agreed == self.agreed) {
-            let mut config = ServerConfig::clone(&self.config);
-            config.ticketer = Arc::clone(&before.config.ticketer);
-            self.config = Arc::new(config);
+    pub(crate) fn after(self, before: Option<&Self>) -> Self {
+        if let Some(before) = before.filter(|before| !before.has_sources_of(&self)) {
+            self.agreed.resume_from(&before.agreed);
         }
         self
     }
 
     /// Ends the tasks that look after its certificates: somebody else does that now, although connections may still be begun with this one.
     pub(crate) fn retire(&self) {
+    /// Whether somebody who looks after the one looks after the other.
+    pub(crate) fn has_sources_of(&self, other: &Self) -> bool {
+        Arc::ptr_eq(&self.sources, &other.sources)
+    }
+
         self.sources.lock().unwrap_or_else(PoisonError::into_inner).abort_all();
     }
 
@@ -130,7 +150,7 @@ impl Server {
     }
 
     fn config(&self) -> Arc<ServerConfig> {
-        Arc::clone(&self.config)
+        self.agreed.config()
     }
 
     fn redirect_port(&self) -> Option<u16> {
@@ -148,16 +168,16 @@ impl Server {
     /// What operators want to know of the certificates. Of those from one source, the first.
     pub(crate) fn certificates(&self) -> Vec<CertificateSnapshot> {
         let mut snapshots: Vec<CertificateSnapshot> = Vec::new();
-        for certificate in self.store.certificates() {
+        for (shelf, certificate) in self.store.shelved() {
             if snapshots.iter().all(|known| known.source != certificate.source()) {
-                snapshots.push(snapshot(&certificate));
+                snapshots.push(snapshot(shelf, &certificate));
             }
         }
         snapshots
     }
 }
 
-fn snapshot(certificate: &Certificate) -> CertificateSnapshot {
+fn snapshot(shelf: Shelf, certificate: &Certificate) -> CertificateSnapshot {
     let since_1970 = certificate.validity().not_after.duration_since(std::time::UNIX_EPOCH);
     CertificateSnapshot {
         source: certificate.source().to_owned(),
@@ -165,6 +185,7 @@ fn snapshot(certificate: &Certificate) -> CertificateSnapshot {
         not_after_unix: since_1970.map_or(0, |time| time.as_secs()),
     }
 }
+        renews_itself: shelf.renews_itself(),
 
 impl fmt::Debug for Server {
     fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {

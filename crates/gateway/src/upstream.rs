@@ -18,6 +18,7 @@ use plimsoll_policy::breaker::Standing;
 use plimsoll_policy::clock::now_ns;
 use plimsoll_policy::{Reason, Refusal};
 use tokio::sync::Notify;
+use tokio::sync::futures::Notified;
 use tokio::time::{Instant, timeout, timeout_at};
 
 pub(crate) use member::{Health, Member, MemberStats, Permit, with_rng};
@@ -75,6 +76,11 @@ impl Upstream {
             Arc::new(Member::new(slot, endpoint.clone(), stats, setbacks, &self.config))
         };
         self.rebuild(endpoints.iter().map(member).collect::<Vec<_>>());
+    }
+
+    /// Until other members take traffic, or might: from now on, whenever it is waited for.
+    pub(crate) fn changed(&self) -> Notified<'_> {
+        self.changed.notified()
     }
 
     /// Lets members that have just become ready take traffic.

@@ -214,6 +214,7 @@ mod tests {
             source: "/etc/tls/shop.pem".into(),
             names: vec!["shop.example".into()],
             not_after_unix: 1_800_000_000,
+            renews_itself: false,
         });
         snapshot.acme = Some(AcmeSnapshot { orders_total: vec![("issued".into(), 2), ("refused".into(), 1)], troubles: Vec::new() });
         snapshot.load_lines.push(LoadLineSnapshot {

@@ -94,6 +94,9 @@ pub struct CertificateSnapshot {
     pub names: Vec<String>,
     /// Its end, in seconds since 1970.
     pub not_after_unix: u64,
+    /// Whoever made it renews it in time, without anybody's doing.
+    #[serde(default)]
+    pub renews_itself: bool,
 }
 
 /// What became of orders for certificates (ACME, RFC 8555).

@@ -37,8 +37,11 @@ pub struct Mirror {
     share: f32,
     in_flight_max: usize,
     body_bytes_max: u64,
-    in_flight: AtomicUsize,
+    in_flight: Count,
 }
+
+/// How many copies are under way: those from before a reload too.
+pub(crate) type Count = Arc<AtomicUsize>;
 
 impl Mirror {
     /// `upstream`: its position in the list; `share`: of the requests, above 0 and up to 1. At most `in_flight_max` copies are under way at a
@@ -47,23 +50,32 @@ impl Mirror {
         if !(share > 0.0 && share <= 1.0) {
             return Err(Error::Share(share.to_string()));
         }
-        Ok(Self { upstream, share: share as f32, in_flight_max, body_bytes_max, in_flight: AtomicUsize::new(0) })
+        Ok(Self { upstream, share: share as f32, in_flight_max, body_bytes_max, in_flight: Count::default() })
+    }
+
+    /// The same, which counts on where another is.
+    pub(crate) fn count_with(&self, count: Count) -> Self {
+        Self { in_flight: count, ..*self }
+    }
+
+    pub(crate) fn in_flight(&self) -> &Count {
+        &self.in_flight
     }
 
     pub(crate) fn upstream(&self) -> usize {
         self.upstream
     }
 
-    /// Whether a request is to be copied, and a place for the copy.
-    pub(crate) fn choose(self: &Arc<Self>, request: &Request, config: &Config, from: &Upstream, edge: &EdgeStats) -> Option<Place> {
+    /// Whether a request is to be copied, and leave for the copy.
+    pub(crate) fn choose(self: &Arc<Self>, request: &Request, config: &Config, from: &Upstream, edge: &EdgeStats) -> Option<Leave> {
         if with_rng(fastrand::Rng::f32) >= self.share || request.upgrade.is_some() || request.headers.first_named(HEADER).is_some() {
             return None;
         }
-        let place = if self.can_copy(request, config) && !from.is_strained() { self.enter() } else { None };
-        if place.is_none() {
+        let leave = if self.can_copy(request, config) && !from.is_strained() { self.enter() } else { None };
+        if leave.is_none() {
             edge.mirrors_lost.fetch_add(1, Relaxed);
         }
-        place
+        leave
     }
 
     /// Whether its body is received as a whole, whether it is copied or not.
@@ -77,16 +89,16 @@ impl Mirror {
         }
     }
 
-    fn enter(self: &Arc<Self>) -> Option<Place> {
+    fn enter(self: &Arc<Self>) -> Option<Leave> {
         let enter = |count| (count < self.in_flight_max).then_some(count + 1);
-        self.in_flight.fetch_update(Relaxed, Relaxed, enter).is_ok().then(|| Place(Arc::clone(self)))
+        self.in_flight.fetch_update(Relaxed, Relaxed, enter).is_ok().then(|| Leave(Arc::clone(self)))
     }
 }
 
-/// A copy under way.
-pub(crate) struct Place(Arc<Mirror>);
+/// Leave for one copy, until it has ended.
+pub(crate) struct Leave(Arc<Mirror>);
 
-impl Drop for Place {
+impl Drop for Leave {
     fn drop(&mut self) {
         self.0.in_flight.fetch_sub(1, Relaxed);
     }
@@ -94,7 +106,7 @@ impl Drop for Place {
 
 /// One copy, and all it needs to get there.
 struct Delivery {
-    place: Place,
+    leave: Leave,
     plan: Rc<Plan>,
     pool: Rc<Pool>,
     edge: Arc<EdgeStats>,
@@ -103,7 +115,7 @@ struct Delivery {
     ask: Ask,
 }
 
-impl Place {
+impl Leave {
     /// Sends a copy of a request whose body has been received. Nobody waits for it.
     pub(crate) fn send(self, worker: &Worker, plan: &Rc<Plan>, request: &Request, hop: Hop, ask: Option<Ask>) {
         let mut copy = Request {
@@ -120,7 +132,7 @@ impl Place {
         };
         copy.headers.push(HEADER.as_bytes(), b"1");
         let (plan, pool, edge) = (Rc::clone(plan), Rc::clone(&worker.pool), Arc::clone(&worker.edge));
-        let delivery = Delivery { place: self, plan, pool, edge, request: copy, hop, ask: ask.unwrap_or_default() };
+        let delivery = Delivery { leave: self, plan, pool, edge, request: copy, hop, ask: ask.unwrap_or_default() };
         worker.mirrors.spawn_local(delivery.run());
     }
 }
@@ -136,7 +148,7 @@ impl Delivery {
     /// Whether the mirror has answered.
     async fn exchange(&mut self) -> bool {
         let timeouts = &self.plan.config.timeouts;
-        let upstream = &self.plan.upstreams[self.place.0.upstream];
+        let upstream = &self.plan.upstreams[self.leave.0.upstream];
         let Some(permit) = upstream.spare(&[], None, Some(&self.ask)) else { return false };
         let body = std::mem::replace(&mut self.request.body, RequestBody::empty());
         let reuse = if self.request.is_idempotent() { Reuse::Any } else { Reuse::Fresh };
@@ -180,9 +192,9 @@ mod tests {
     #[test]
     fn a_mirror_has_no_more_copies_under_way_than_it_may() {
         let mirror = Arc::new(Mirror::new(0, 1.0, 2, 0).unwrap());
-        let places = [mirror.enter(), mirror.enter()];
-        assert!(places.iter().all(Option::is_some) && mirror.enter().is_none());
-        drop(places);
+        let copies = [mirror.enter(), mirror.enter()];
+        assert!(copies.iter().all(Option::is_some) && mirror.enter().is_none());
+        drop(copies);
         assert!(mirror.enter().is_some());
     }
 

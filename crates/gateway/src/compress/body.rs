@@ -9,7 +9,7 @@ use bytes::Bytes;
 use http::HeaderMap;
 
 use super::encoder::{Encoder, Failed};
-use super::places::Place;
+use super::encoders::Admitted;
 use crate::http1::WireError;
 use crate::message::{Frame, ResponseBody};
 
@@ -34,13 +34,13 @@ pub(crate) struct Compressed {
     trailers: Option<HeaderMap>,
     /// All has been compressed; it, or trailers, may still have to be passed on.
     ended: bool,
-    _place: Place,
+    _admitted: Admitted,
 }
 
 impl Compressed {
-    pub(super) fn new(source: ResponseBody, encoder: Encoder, place: Place) -> Self {
+    pub(super) fn new(source: ResponseBody, encoder: Encoder, admitted: Admitted) -> Self {
         let (input, output) = (Bytes::new(), Vec::new());
-        Self { source, encoder, input, output, holds_back: false, turn: 0, trailers: None, ended: false, _place: place }
+        Self { source, encoder, input, output, holds_back: false, turn: 0, trailers: None, ended: false, _admitted: admitted }
     }
 
     /// Whether it is already known that no frame will follow.

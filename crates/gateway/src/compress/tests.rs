@@ -181,7 +181,7 @@ fn others_get_a_turn_while_a_long_answer_is_compressed() {
     let plain = "word ".repeat(200_000).into_bytes();
     let config = config();
     let encoder = Encoder::new(Gzip, LEVELS, Length::Unknown);
-    let mut body = Compressed::new(ResponseBody::Full(plain.clone().into()), encoder, config.places.take(false).unwrap());
+    let mut body = Compressed::new(ResponseBody::Full(plain.clone().into()), encoder, config.encoders.admit(false).unwrap());
     let (mut coded, mut turns) = (Vec::new(), 0);
     let mut cx = Context::from_waker(Waker::noop());
     loop {

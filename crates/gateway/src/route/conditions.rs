@@ -8,7 +8,7 @@ use crate::hex;
 use crate::message::{Headers, Request};
 
 /// What all must hold for a request to take a route.
-#[derive(Clone, Debug, Default)]
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Conditions {
     /// None: any. GET takes HEAD, too.
     methods: Box<[Method]>,

@@ -34,6 +34,13 @@ pub enum Shelf {
     Placeholder,
 }
 
+impl Shelf {
+    /// Whether whoever puts certificates here replaces them in time.
+    pub(super) fn renews_itself(self) -> bool {
+        self != Self::Files
+    }
+}
+
 /// All certificates there are, by name.
 #[derive(Default)]
 pub struct Store {
@@ -103,7 +110,13 @@ impl Store {
 
     /// Every certificate, the first one first.
     pub fn certificates(&self) -> Vec<Arc<Certificate>> {
-        self.shelves().certificates.values().flatten().cloned().collect()
+        self.shelved().into_iter().map(|(_, certificate)| certificate).collect()
+    }
+
+    /// The same, and who put them there.
+    pub(super) fn shelved(&self) -> Vec<(Shelf, Arc<Certificate>)> {
+        let shelves = self.shelves();
+        shelves.certificates.iter().flat_map(|(shelf, all)| all.iter().map(|each| (*shelf, Arc::clone(each)))).collect()
     }
 
     fn challenge(&self, name: &str) -> Option<Arc<Certificate>> {

@@ -10,7 +10,7 @@ use super::files::{Error, Files};
 use super::store::{Shelf, Store};
 use crate::file_stamp::FileStamp;
 
-/// From here on until it is renewed, a certificate that ends is spoken of once a day.
+/// From here on until it is renewed, a certificate of files that ends is spoken of once a day.
 pub const EXPIRES_SOON: Duration = Duration::from_hours(14 * 24);
 const REMIND_EVERY: Duration = Duration::from_hours(24);
 
@@ -111,13 +111,13 @@ fn tell(watched: &Watched, news: News) {
     }
 }
 
-/// Speaks of every certificate that ends soon.
+/// Speaks of every certificate that ends soon, unless somebody sees to that.
 fn remind(store: &Store) {
-    for certificate in store.certificates() {
+    for (shelf, certificate) in store.shelved() {
         let file = certificate.source();
         match certificate.validity().left(SystemTime::now()) {
             None => tracing::warn!(file, "a certificate has expired: clients refuse it"),
-            Some(left) if left < EXPIRES_SOON => {
+            Some(left) if left < EXPIRES_SOON && !shelf.renews_itself() => {
                 tracing::warn!(file, hours_left = left.as_secs() / (60 * 60), "a certificate expires soon");
             }
             Some(_) => {}

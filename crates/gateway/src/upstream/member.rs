@@ -63,11 +63,15 @@ impl Member {
         Self { slot, endpoint, stats, setbacks, weight, priority, draining, load: Load::default(), outlier, health, tls }
     }
 
-    /// Takes over what may change during the life of one process.
+    /// Takes over what may change during the life of one process. Who was on its way out is probed before it takes requests again.
     pub(super) fn adopt(&self, endpoint: &Endpoint) {
         self.weight.store(endpoint.weight, Relaxed);
         self.priority.store(endpoint.priority, Relaxed);
-        self.draining.store(endpoint.draining, Relaxed);
+        let was_draining = self.draining.swap(endpoint.draining, Relaxed);
+        if was_draining && !endpoint.draining {
+            // It was not asked meanwhile: who comes back may have stopped in between.
+            self.health.store(Health::Unknown as u8, Relaxed);
+        }
     }
 
     /// A new connection to it.

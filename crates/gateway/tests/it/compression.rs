@@ -20,7 +20,7 @@ fn compressing(plan: &mut Plan) {
     plan.config.compression = Some(config(8));
 }
 
-fn config(streams_max: usize) -> Config {
+pub(crate) fn config(streams_max: usize) -> Config {
     let types = MediaTypes::new(["text/*", "application/json", "application/x-ndjson"]).unwrap();
     Config::new(Coding::ALL.to_vec(), Levels { zstd: 3, brotli: 4, gzip: 6 }, types, 1024, streams_max)
 }

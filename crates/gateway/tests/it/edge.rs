@@ -20,6 +20,8 @@ use crate::peer::{Message, PATIENCE, Peer, until};
 pub(crate) struct Edge {
     pub(crate) gateway: Gateway,
     pub(crate) endpoints: watch::Sender<Vec<Endpoint>>,
+    /// The endpoints of further upstreams.
+    others: Vec<watch::Sender<Vec<Endpoint>>>,
     /// What the probes told, in order.
     pub(crate) news: Arc<Mutex<Vec<(String, bool)>>>,
 }
@@ -129,8 +131,10 @@ impl Edge {
             let told: &Mutex<Vec<(String, bool)>> = &told;
             told.lock().unwrap().push((endpoint.id.to_string(), verdict.is_ok()));
         });
-        let others = plan.others.into_iter().map(|(config, endpoints)| Source { config, endpoints: watch::channel(endpoints).1 });
-        let sources = std::iter::once(Source { config: plan.upstream, endpoints }).chain(others).collect();
+        let (configs, others): (Vec<_>, Vec<_>) =
+            plan.others.into_iter().map(|(config, endpoints)| (config, watch::channel(endpoints).0)).unzip();
+        let further = configs.into_iter().zip(&others).map(|(config, endpoints)| Source { config, endpoints: endpoints.subscribe() });
+        let sources = std::iter::once(Source { config: plan.upstream, endpoints }).chain(further).collect();
         let door = |speaks| Door { address: SocketAddr::from(([127, 0, 0, 1], 0)), speaks, sockets: Vec::new() };
         let encrypted = plan.config.tls.is_some().then(|| door(Speaks::Https));
         let first = Door { sockets: plan.sockets, ..door(Speaks::Http) };
@@ -138,14 +142,16 @@ impl Edge {
         let listening = Listening { doors, workers: plan.workers, waits: plan.is_waiting };
         let setup = Setup { config: plan.config, sources, routes: plan.routes };
         let gateway = Gateway::start(listening, setup, &on_health).unwrap();
-        Self { gateway, endpoints: publish, news }
+        Self { gateway, endpoints: publish, others, news }
     }
 
     /// The same instances, and whatever else the change says.
     pub(crate) async fn reload(&self, change: impl FnOnce(&mut Plan)) {
         let mut plan = Plan::new();
         change(&mut plan);
-        let sources = vec![Source { config: plan.upstream, endpoints: self.endpoints.subscribe() }];
+        let upstreams = std::iter::once(plan.upstream).chain(plan.others.into_iter().map(|(config, _)| config));
+        let endpoints = std::iter::once(&self.endpoints).chain(&self.others);
+        let sources = upstreams.zip(endpoints).map(|(config, endpoints)| Source { config, endpoints: endpoints.subscribe() }).collect();
         self.gateway.reload(Setup { config: plan.config, sources, routes: plan.routes }).await.unwrap();
     }
 

@@ -26,6 +26,7 @@ mod origin;
 mod peer;
 mod priorities;
 mod proxy_protocol;
+mod reload;
 mod resilience;
 mod routing;
 mod streaming;

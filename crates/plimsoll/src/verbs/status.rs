@@ -97,8 +97,8 @@ fn table(status: &Status) -> String {
 fn concern(certificate: &CertificateSnapshot, now: SystemTime) -> Option<String> {
     let end = UNIX_EPOCH + Duration::from_secs(certificate.not_after_unix);
     let said = match end.duration_since(now) {
-        Ok(left) if left >= EXPIRES_SOON => return None,
-        // A development certificate renews itself long before.
+        // Those of an authority that is asked for them may live for less than that; what hinders a renewal is said above.
+        Ok(left) if left >= EXPIRES_SOON || certificate.renews_itself => return None,
         Ok(left) => format!("expires in {}: renew it", days(left)),
         Err(_) => "has expired: clients refuse it".to_owned(),
     };
