@@ -2,18 +2,21 @@
 //!
 //! | file | does |
 //! |---|---|
-//! | `io` | which HTTP a connection speaks, and its bytes on their way to the library |
+//! | `sniff` | which HTTP a connection speaks |
+//! | `io` | a connection's bytes on their way to and from the library |
 //! | `flood` | frames that cost their sender nothing, counted |
 //! | `translate` | between HTTP/2's fields and the pipeline's |
 //! | `websocket` | extended CONNECT, and streams as pipes |
 
 mod flood;
 mod io;
+mod sniff;
 mod translate;
 mod websocket;
 
 use std::cell::RefCell;
 use std::future::poll_fn;
+use std::pin::Pin;
 use std::rc::Rc;
 use std::task::{Context, Poll, ready};
 use std::time::Duration;
@@ -23,10 +26,10 @@ use h2::server::{Connection, SendResponse};
 use h2::{Reason as H2Reason, RecvStream, SendStream};
 use http::StatusCode;
 use plimsoll_policy::clock;
-use tokio::time::{Instant, sleep_until, timeout};
+use tokio::time::timeout;
 use tokio_util::task::TaskTracker;
 
-pub(crate) use io::{Sniffed, sniff};
+pub(crate) use sniff::{Sniffed, sniff};
 
 use crate::alarm::Alarm;
 use crate::connection::{LINGER_BYTES, LINGER_TIME};
@@ -40,7 +43,9 @@ use crate::transport::Transport;
 use crate::tunnel;
 use crate::worker::Worker;
 
+#[cfg(any(test, feature = "fuzzing"))]
 pub(crate) use flood::Allowance;
+use io::Io;
 use translate::Asked;
 
 const STREAMS_MAX: u32 = 128;
@@ -60,26 +65,29 @@ const HEAD_CEILING: usize = 4;
 type Accepted = (http::Request<RecvStream>, SendResponse<Bytes>);
 
 pub(crate) async fn serve(worker: Rc<Worker>, transport: Transport, prefix: BytesMut, peer: Rc<Peer>) {
-    let allowance = Rc::new(RefCell::new(Allowance::new()));
-    let io = io::Watched::new(transport, prefix, Rc::clone(&allowance));
-    let Ok(Ok(mut connection)) = timeout(worker.plan().config.timeouts.head, builder(&worker).handshake(io)).await else { return };
+    let io = Io::new(transport, prefix);
+    let Ok(Ok(mut connection)) = timeout(worker.plan().config.timeouts.head, handshake(&worker, &io)).await else { return };
     let streams = TaskTracker::new();
     let mut drained = Box::pin(worker.drain.clone().begun());
     let mut stopping = false;
-    let mut idle_ends = Instant::now() + worker.plan().config.timeouts.idle;
+    let mut idle = Alarm::new();
+    idle.set_after(worker.plan().config.timeouts.idle);
     loop {
         tokio::select! {
-            accepted = poll_fn(|cx| poll_accept(&mut connection, &allowance, cx)) => {
-                let Some(Ok((request, respond))) = accepted else { break };
-                idle_ends = Instant::now() + worker.plan().config.timeouts.idle;
-                streams.spawn_local(clock::held(stream(Rc::clone(&worker), request, respond, Rc::clone(&peer))));
-            }
+            biased;
             () = &mut drained, if !stopping => {
                 stopping = true;
                 connection.graceful_shutdown();
-                idle_ends = Instant::now() + GOODBYE;
+                idle.set_after(GOODBYE);
             }
-            () = sleep_until(idle_ends) => {
+            accepted = poll_fn(|cx| poll_accept(&mut connection, &io, cx)) => {
+                let Some(Ok((request, respond))) = accepted else { break };
+                idle.set_after(worker.plan().config.timeouts.idle);
+                let stream = stream(Rc::clone(&worker), request, respond, Rc::clone(&peer));
+                // Boxed: a task is moved several times before it begins, and once more when it is over.
+                streams.spawn_local(clock::held(Box::pin(stream)));
+            }
+            () = poll_fn(|cx| idle.poll(cx)) => {
                 // A client that answers no GOAWAY, or takes none of its last bytes, is not waited for.
                 if stopping && streams.is_empty() {
                     return;
@@ -88,15 +96,26 @@ pub(crate) async fn serve(worker: Rc<Worker>, transport: Transport, prefix: Byte
                     stopping = true;
                     connection.graceful_shutdown();
                 }
-                idle_ends = Instant::now() + if stopping { GOODBYE } else { worker.plan().config.timeouts.idle };
+                idle.set_after(if stopping { GOODBYE } else { worker.plan().config.timeouts.idle });
             }
         }
     }
-    if allowance.borrow().is_used_up()
+    if io.allowance().is_used_up()
         && let Some(left_out) = worker.floods.take()
     {
         tracing::warn!(client = %peer.address, left_out, "an HTTP/2 client sent too many frames that carry nothing: its connection was ended");
     }
+}
+
+async fn handshake(worker: &Worker, io: &Io) -> Result<Connection<Io, Bytes>, h2::Error> {
+    let mut handshake = builder(worker).handshake(io.clone());
+    poll_fn(|cx| {
+        let done = Pin::new(&mut handshake).poll(cx);
+        // What goes wrong here is seen by whoever reads next.
+        let _ = io.poll_flush(cx);
+        done
+    })
+    .await
 }
 
 fn builder(worker: &Worker) -> h2::server::Builder {
@@ -114,26 +133,27 @@ fn builder(worker: &Worker) -> h2::server::Builder {
 }
 
 /// The next stream. A client that has used up its allowance is told so and left; what it sent on top is not looked at.
-fn poll_accept(
-    connection: &mut Connection<io::Watched, Bytes>,
-    allowance: &RefCell<Allowance>,
-    cx: &mut Context<'_>,
-) -> Poll<Option<Result<Accepted, h2::Error>>> {
-    let accepted = connection.poll_accept(cx);
-    if !allowance.borrow_mut().runs_out() {
-        return accepted;
+fn poll_accept(connection: &mut Connection<Io, Bytes>, io: &Io, cx: &mut Context<'_>) -> Poll<Option<Result<Accepted, h2::Error>>> {
+    let mut accepted = connection.poll_accept(cx);
+    if io.allowance().runs_out() {
+        connection.abrupt_shutdown(H2Reason::ENHANCE_YOUR_CALM);
+        accepted = connection.poll_accept(cx);
     }
-    connection.abrupt_shutdown(H2Reason::ENHANCE_YOUR_CALM);
-    connection.poll_accept(cx)
+    // Everything that is ready leaves together.
+    if accepted.is_pending() && matches!(io.poll_flush(cx), Poll::Ready(Err(_))) {
+        return Poll::Ready(None);
+    }
+    accepted
 }
 
 async fn stream(worker: Rc<Worker>, request: http::Request<RecvStream>, respond: SendResponse<Bytes>, peer: Rc<Peer>) {
     let interim = Interim::Http2(RefCell::new(respond));
-    let is_head = request.method() == http::Method::HEAD;
-    let (method, target) = (request.method().clone(), Bytes::copy_from_slice(request.uri().path().as_bytes()));
+    let (parts, receive) = request.into_parts();
+    let is_head = parts.method == http::Method::HEAD;
     let (mut pipe, mut unsent) = (None, RequestBody::empty());
-    let (mut response, mut journey) = match translate::request(request, &peer, &worker.plan().config) {
+    let (mut response, mut journey) = match translate::request(&parts, receive, &peer, &worker.plan().config) {
         Ok(Asked { mut request, receive }) => {
+            drop(parts);
             pipe = receive;
             let answered = tokio::select! {
                 biased;
@@ -143,7 +163,10 @@ async fn stream(worker: Rc<Worker>, request: http::Request<RecvStream>, respond:
             unsent = request.body;
             answered
         }
-        Err(refusal) => pipeline::refuse(&worker, peer, method, target, &refusal),
+        Err(refusal) => {
+            let target = Bytes::copy_from_slice(parts.uri.path().as_bytes());
+            pipeline::refuse(&worker, peer, parts.method, target, &refusal)
+        }
     };
     let Interim::Http2(respond) = interim else { return };
     let respond = respond.into_inner();
@@ -161,6 +184,9 @@ async fn stream(worker: Rc<Worker>, request: http::Request<RecvStream>, respond:
 
 /// Listens to a client that is still sending, or the reset that tells it to stop might overtake its answer: some then look at neither.
 async fn linger(bodies: [RequestBody; 2]) {
+    if bodies.iter().all(RequestBody::is_none) {
+        return;
+    }
     let discard = async {
         for mut body in bodies {
             body.discard(LINGER_BYTES).await;
@@ -179,7 +205,7 @@ fn poll_reset(interim: &Interim, cx: &mut Context<'_>) -> Poll<()> {
 /// The instance has switched: from here on the stream is a pipe to it.
 async fn tunnel(worker: &Worker, mut respond: SendResponse<Bytes>, receive: RecvStream, response: Response, mut journey: Journey) {
     let ResponseBody::Exchange(exchange) = response.body else { return };
-    let head = translate::response(&websocket::opened(&response.head), false, journey.hop.request_id.as_str());
+    let head = translate::response(&websocket::opened(&response.head), false, &journey.hop.request_id);
     let Ok(send) = respond.send_response(head, false) else { return };
     let Some((instance, _permit)) = exchange.into_pipe() else { return };
     let client = (websocket::Pipe { receive, send, unread: Bytes::new() }, BytesMut::new());
@@ -201,7 +227,7 @@ async fn answer(
         body = ResponseBody::Empty;
     }
     let ends_here = body.is_over();
-    let head = translate::response(&head, is_head, journey.hop.request_id.as_str());
+    let head = translate::response(&head, is_head, &journey.hop.request_id);
     let stream = respond.send_response(head, ends_here).map_err(|_| ())?;
     if ends_here {
         return Ok(body.into_request_body());
@@ -211,7 +237,7 @@ async fn answer(
         let config = &worker.plan().config;
         (Meter::begun(config.answer_pace()), config.timeouts.write_idle)
     };
-    let mut sender = Sender { stream, alarm: Alarm::new(), pace, pending: Bytes::new(), write_idle };
+    let mut sender = Sender { stream, alarm: None, pace, pending: Bytes::new(), write_idle };
     poll_fn(|cx| sender.poll(cx, &mut body, journey)).await?;
     Ok(body.into_request_body())
 }
@@ -219,7 +245,8 @@ async fn answer(
 /// Moves a body onto a stream as fast as the client opens its window.
 struct Sender {
     stream: SendStream<Bytes>,
-    alarm: Alarm,
+    /// Made when the client lets wait for the first time: most never do.
+    alarm: Option<Alarm>,
     pace: Meter,
     pending: Bytes,
     write_idle: Duration,
@@ -258,7 +285,9 @@ impl Sender {
             Poll::Ready(Some(Ok(capacity))) => {
                 let data = self.pending.split_to(capacity.min(self.pending.len()));
                 self.pace.moved(data.len() as u64);
-                self.alarm.off();
+                if let Some(alarm) = &mut self.alarm {
+                    alarm.off();
+                }
                 journey.bytes_out += data.len() as u64;
                 let is_last = self.pending.is_empty() && body.is_over();
                 Poll::Ready(self.stream.send_data(data, is_last).map_err(|_| ()))
@@ -266,13 +295,14 @@ impl Sender {
             Poll::Ready(_) => Poll::Ready(Err(())),
             Poll::Pending => {
                 body.keep_sending(cx);
-                if !self.alarm.is_set() {
+                let alarm = self.alarm.get_or_insert_with(Alarm::new);
+                if !alarm.is_set() {
                     if self.pace.waits().is_err() {
                         return self.give_up(journey, "the client took its answer too slowly");
                     }
-                    self.alarm.set_after(self.write_idle);
+                    alarm.set_after(self.write_idle);
                 }
-                ready!(self.alarm.poll(cx));
+                ready!(alarm.poll(cx));
                 self.give_up(journey, "the client accepted nothing for too long")
             }
         }

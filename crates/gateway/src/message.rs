@@ -6,7 +6,7 @@ mod name;
 mod version;
 
 pub(crate) use body::{BodyError, Frame, RequestBody, ResponseBody};
-pub(crate) use headers::{Headers, tokens};
+pub(crate) use headers::{Composer, FIELD_EXTRA_BYTES, Headers, tokens};
 pub(crate) use name::Name;
 pub(crate) use version::Version;
 

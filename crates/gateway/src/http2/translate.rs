@@ -1,9 +1,11 @@
 //! Between HTTP/2's fields and the pipeline's. Pure.
 
-use bytes::{Bytes, BytesMut};
+use bytes::Bytes;
 use h2::RecvStream;
 use http::header::{CONTENT_LENGTH, COOKIE, DATE, HOST};
+use http::request::Parts;
 use http::{HeaderMap, HeaderName, HeaderValue, Method, StatusCode};
+use plimsoll_policy::request_id::{self, RequestId};
 use plimsoll_policy::{Reason, Refusal};
 
 use super::websocket;
@@ -11,8 +13,12 @@ use crate::config::{Config, Limits};
 use crate::date;
 use crate::http1::authority::is_authority;
 use crate::http1::head::{expectation, is_origin_form};
-use crate::message::{Framing, Headers, Name, Request, RequestBody, ResponseHead, Version};
+use crate::message::{Composer, FIELD_EXTRA_BYTES, Framing, Headers, Name, Request, RequestBody, ResponseHead, Version};
 use crate::peer::Peer;
+
+const X_REQUEST_ID: HeaderName = HeaderName::from_static(request_id::HEADER);
+/// Beside those of an answer: its length, the date and the id.
+const FIELDS_ADDED_MAX: usize = 3;
 
 /// A request, and what its client will say once it is a pipe.
 pub(super) struct Asked {
@@ -20,9 +26,8 @@ pub(super) struct Asked {
     pub(super) receive: Option<RecvStream>,
 }
 
-pub(super) fn request(request: http::Request<RecvStream>, peer: &Peer, config: &Config) -> Result<Asked, Refusal> {
-    let is_websocket = websocket::is_asked(&request)?;
-    let (parts, stream) = request.into_parts();
+pub(super) fn request(parts: &Parts, stream: RecvStream, peer: &Peer, config: &Config) -> Result<Asked, Refusal> {
+    let is_websocket = websocket::is_asked(parts)?;
     let malformed = |detail| Refusal::new(Reason::MalformedRequest, detail);
     let authority = parts.uri.authority().map(http::uri::Authority::as_str);
     let named = parts.headers.get(HOST).map(HeaderValue::as_bytes);
@@ -42,13 +47,13 @@ pub(super) fn request(request: http::Request<RecvStream>, peer: &Peer, config: &
         return Err(malformed(":scheme is not that of this connection"));
     }
     let target = parts.uri.path_and_query().map_or("/", http::uri::PathAndQuery::as_str);
-    within(&config.limits, target, &parts.headers)?;
+    let bytes = within(&config.limits, target, &parts.headers)?;
     let is_tunnel = parts.method == Method::CONNECT && !is_websocket;
     if !is_tunnel && !is_origin_form(&parts.method, target.as_bytes()) {
         return Err(malformed(":path must be a path from the root"));
     }
     let target = Bytes::copy_from_slice(target.as_bytes());
-    let headers = fields(&parts.headers);
+    let headers = fields(&parts.headers, bytes);
     expectation(&headers)?;
     let (method, framing, body) = (parts.method.clone(), Framing::None, RequestBody::empty());
     let version = Version::Http2;
@@ -68,14 +73,14 @@ pub(super) fn request(request: http::Request<RecvStream>, peer: &Peer, config: &
     Ok(Asked { request, receive: None })
 }
 
-/// The limits that HTTP/1.1 enforces while it parses.
-fn within(limits: &Limits, target: &str, headers: &HeaderMap) -> Result<(), Refusal> {
+/// The limits that HTTP/1.1 enforces while it parses. Returns the bytes that the fields take when they are written.
+fn within(limits: &Limits, target: &str, headers: &HeaderMap) -> Result<usize, Refusal> {
     if target.len() > limits.target_bytes_max {
         let detail = format!("a request target may have {} bytes", limits.target_bytes_max);
         return Err(Refusal::new(Reason::TargetTooLong, detail));
     }
-    let bytes = headers.iter().fold(target.len(), |sum, (name, value)| sum + name.as_str().len() + value.len() + 4);
-    if bytes > limits.head_bytes_max {
+    let bytes = headers.iter().fold(0, |sum, (name, value)| sum + name.as_str().len() + value.len() + FIELD_EXTRA_BYTES);
+    if target.len() + bytes > limits.head_bytes_max {
         let detail = format!("a request head may have {} bytes", limits.head_bytes_max);
         return Err(Refusal::new(Reason::HeadTooLarge, detail));
     }
@@ -83,7 +88,7 @@ fn within(limits: &Limits, target: &str, headers: &HeaderMap) -> Result<(), Refu
         let detail = format!("a request may have {} header fields", limits.headers_max);
         return Err(Refusal::new(Reason::TooManyHeaders, detail));
     }
-    Ok(())
+    Ok(bytes)
 }
 
 fn framing_of(method: &Method, headers: &HeaderMap, stream: &RecvStream) -> Option<Framing> {
@@ -98,31 +103,35 @@ fn framing_of(method: &Method, headers: &HeaderMap, stream: &RecvStream) -> Opti
     }
 }
 
-fn fields(headers: &HeaderMap) -> Headers {
-    let mut fields = Headers::default();
+fn fields(headers: &HeaderMap, bytes: usize) -> Headers {
+    let mut fields = Composer::with_room(bytes, headers.len());
     for (name, value) in headers.iter().filter(|(name, _)| *name != COOKIE) {
         fields.push(name.as_str().as_bytes(), value.as_bytes());
     }
     // HTTP/2 may split cookies into many fields; HTTP/1.1 has one (RFC 9113, section 8.2.3).
     let mut cookies = headers.get_all(COOKIE).iter();
-    if let Some(first) = cookies.next() {
-        let mut joined = BytesMut::from(first.as_bytes());
-        for cookie in cookies {
-            joined.extend_from_slice(b"; ");
-            joined.extend_from_slice(cookie.as_bytes());
+    match (cookies.next(), cookies.next()) {
+        (None, _) => {}
+        (Some(only), None) => fields.push(COOKIE.as_str().as_bytes(), only.as_bytes()),
+        (Some(first), Some(second)) => {
+            let mut joined = [first.as_bytes(), second.as_bytes()].join(&b"; "[..]);
+            for cookie in cookies {
+                joined.extend_from_slice(b"; ");
+                joined.extend_from_slice(cookie.as_bytes());
+            }
+            fields.push(COOKIE.as_str().as_bytes(), &joined);
         }
-        fields.push(b"cookie", &joined);
     }
-    fields
+    fields.into_headers()
 }
 
-pub(super) fn response(head: &ResponseHead, is_head: bool, request_id: &str) -> http::Response<()> {
-    let mut response = http::Response::new(());
-    *response.status_mut() = head.status;
-    let headers = response.headers_mut();
+pub(super) fn response(head: &ResponseHead, is_head: bool, request_id: &RequestId) -> http::Response<()> {
+    let mut headers = HeaderMap::with_capacity(head.headers.len() + FIELDS_ADDED_MAX);
     let keeps_length = is_head || head.status == StatusCode::NOT_MODIFIED;
     for (known, name, value) in head.headers.end_to_end() {
-        let (Ok(name), Ok(value)) = (HeaderName::from_bytes(name), HeaderValue::from_bytes(value)) else { continue };
+        let (Ok(name), Ok(value)) = (HeaderName::from_bytes(name), HeaderValue::from_maybe_shared(head.headers.share(value))) else {
+            continue;
+        };
         if known != Name::XRequestId && (keeps_length || known != Name::ContentLength) {
             headers.append(name, value);
         }
@@ -133,8 +142,14 @@ pub(super) fn response(head: &ResponseHead, is_head: bool, request_id: &str) -> 
     if !headers.contains_key(DATE) {
         headers.insert(DATE, date::with_now(HeaderValue::from_bytes).expect("a date is ASCII"));
     }
-    if let Ok(id) = HeaderValue::from_str(request_id) {
-        headers.insert("x-request-id", id);
+    if let Ok(mut id) = HeaderValue::from_bytes(request_id.as_bytes()) {
+        // No secret, but never said twice: kept in the connection's table of fields, ids would push out all that is worth keeping, and each
+        // new one would be compared with all of them.
+        id.set_sensitive(true);
+        headers.insert(X_REQUEST_ID, id);
     }
+    let mut response = http::Response::new(());
+    *response.status_mut() = head.status;
+    *response.headers_mut() = headers;
     response
 }

@@ -11,6 +11,7 @@ use base64::engine::general_purpose::STANDARD;
 use bytes::{Buf, Bytes};
 use h2::ext::Protocol;
 use h2::{RecvStream, SendStream};
+use http::request::Parts;
 use http::{Method, StatusCode};
 use plimsoll_policy::{Reason, Refusal};
 use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
@@ -23,9 +24,9 @@ pub(super) const NAME: &str = "websocket";
 const FRAME_BYTES_MAX: usize = 16 * 1024;
 
 /// Whether a protocol is asked for on this stream, and one that is spoken here.
-pub(super) fn is_asked<T>(request: &http::Request<T>) -> Result<bool, Refusal> {
-    match request.extensions().get::<Protocol>() {
-        Some(protocol) if *request.method() == Method::CONNECT && protocol.as_str() == NAME => Ok(true),
+pub(super) fn is_asked(request: &Parts) -> Result<bool, Refusal> {
+    match request.extensions.get::<Protocol>() {
+        Some(protocol) if request.method == Method::CONNECT && protocol.as_str() == NAME => Ok(true),
         Some(_) => Err(Refusal::new(Reason::NotImplemented, "the only protocol for extended CONNECT is websocket")),
         None => Ok(false),
     }

@@ -82,6 +82,11 @@ impl RequestBody {
         self.pace = None;
     }
 
+    /// Whether there never was one.
+    pub(crate) fn is_none(&self) -> bool {
+        matches!(self.source, Source::Empty)
+    }
+
     /// All of it is here.
     pub(crate) fn whole(bytes: Bytes) -> Self {
         let replay = Replay { taken: BytesMut::new(), bytes_max: 0, again: Some(bytes).filter(|bytes| !bytes.is_empty()) };

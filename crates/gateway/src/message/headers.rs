@@ -85,6 +85,15 @@ impl Headers {
         self.block.len() + self.added.len() + 4 * self.fields.len()
     }
 
+    pub(crate) fn len(&self) -> usize {
+        self.fields.len()
+    }
+
+    /// A value to keep. Of what was parsed nothing is copied.
+    pub(crate) fn share(&self, value: &[u8]) -> Bytes {
+        if self.block.as_ptr_range().contains(&value.as_ptr()) { self.block.slice_ref(value) } else { Bytes::copy_from_slice(value) }
+    }
+
     pub(crate) fn iter(&self) -> impl DoubleEndedIterator<Item = (Name, &[u8], &[u8])> {
         self.fields.iter().map(|field| (field.known, self.slice(field.name), self.slice(field.value)))
     }
@@ -160,6 +169,41 @@ impl Headers {
 
     fn slice(&self, range: (u32, u32)) -> &[u8] {
         slice(&self.block, &self.added, range)
+    }
+}
+
+/// What stands around a name and its value when they are written in a line.
+pub(crate) const FIELD_EXTRA_BYTES: usize = b": \r\n".len();
+
+/// Makes a block of fields that were not parsed from one, laid out as they will be written.
+pub(crate) struct Composer {
+    block: Vec<u8>,
+    fields: Vec<Field>,
+    present: u32,
+}
+
+impl Composer {
+    pub(crate) fn with_room(bytes: usize, fields: usize) -> Self {
+        Self { block: Vec::with_capacity(bytes), fields: Vec::with_capacity(fields), present: 0 }
+    }
+
+    pub(crate) fn push(&mut self, name: &[u8], value: &[u8]) {
+        let place = |block: &Vec<u8>, part: &[u8]| (block.len() as u32, (block.len() + part.len()) as u32);
+        let known = Name::of(name);
+        let block = &mut self.block;
+        let name_at = place(block, name);
+        block.extend_from_slice(name);
+        block.extend_from_slice(b": ");
+        let value_at = place(block, value);
+        block.extend_from_slice(value);
+        block.extend_from_slice(b"\r\n");
+        self.present |= 1 << known as u32;
+        self.fields.push(Field { known, name: name_at, value: value_at });
+    }
+
+    pub(crate) fn into_headers(self) -> Headers {
+        let Self { block, fields, present } = self;
+        Headers { block: block.into(), added: BytesMut::new(), fields, present }
     }
 }
 
