@@ -129,10 +129,21 @@ pub enum AccessLog {
     Off,
 }
 
+/// What is spoken with the members of an upstream.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Protocol {
+    Http1,
+    /// Over TLS by ALPN, without it by prior knowledge (RFC 9113, section 3).
+    Http2,
+    /// Over TLS whichever ALPN agrees on, without it HTTP/1.1.
+    Auto,
+}
+
 /// How the members of one upstream are chosen and judged.
 #[derive(Clone, Debug, PartialEq)]
 pub struct UpstreamConfig {
     pub name: String,
+    pub protocol: Protocol,
     pub balance: balance::Policy,
     /// What consistent hashing keeps together.
     pub hash_on: Sender,

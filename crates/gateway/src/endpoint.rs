@@ -6,6 +6,7 @@ use std::net::SocketAddr;
 use std::path::PathBuf;
 use std::sync::Arc;
 
+use http::uri::Scheme;
 use rustix::io::Errno;
 use tokio::net::{TcpStream, UnixStream};
 
@@ -71,14 +72,27 @@ impl Address {
         }
     }
 
-    /// A connection that is ready for requests. `tls`: how it is spoken, where it is.
-    pub(crate) async fn connect(&self, tls: Option<&secure::Client>) -> Result<Transport, Failure> {
+    /// Whom requests are for that name no host.
+    pub(crate) fn authority(&self) -> String {
+        match self {
+            Self::Tcp(address) => address.to_string(),
+            Self::Tls { name, .. } => name.to_string(),
+            Self::Unix(_) => "localhost".to_owned(),
+        }
+    }
+
+    pub(crate) fn scheme(&self) -> Scheme {
+        if matches!(self, Self::Tls { .. }) { Scheme::HTTPS } else { Scheme::HTTP }
+    }
+
+    /// A connection that is ready for requests. `tls`: how it is spoken, where it is; then `offer` is what may be spoken inside.
+    pub(crate) async fn connect(&self, tls: Option<&secure::Client>, offer: secure::Offer) -> Result<Transport, Failure> {
         match self {
             Self::Tcp(address) => Ok(connect(*address).await.map_err(Failure::Connect)?.into()),
             Self::Tls { address, name } => {
                 let tls = tls.ok_or_else(|| Failure::Handshake(io::Error::other("this upstream is not set up for TLS")))?;
                 let stream = connect(*address).await.map_err(Failure::Connect)?;
-                tls.handshake(stream, name).await.map_err(Failure::Handshake)
+                tls.handshake(stream, name, offer).await.map_err(Failure::Handshake)
             }
             Self::Unix(path) => Ok(UnixStream::connect(path).await.map_err(Failure::Connect)?.into()),
         }

@@ -20,6 +20,12 @@ pub(crate) enum Failure {
     Handshake(io::Error),
     /// The instance closed or reset the connection before it answered.
     Closed,
+    /// It ended the stream before it answered.
+    Reset(h2::Reason),
+    /// It says that it has not looked at the request, since it `leaves` the connection or for a reason of its own.
+    Unprocessed {
+        leaves: bool,
+    },
     Malformed(&'static str),
     /// The instance takes nothing more of the request.
     Stalled,
@@ -51,7 +57,8 @@ impl Failure {
     pub(crate) fn evidence(&self) -> Option<outlier::Failure> {
         match self {
             // The caller's own limit may have been too short for the work.
-            Self::Client(_) | Self::DeadlinePassed => None,
+            // And servers end a connection after so many requests, or before they restart.
+            Self::Client(_) | Self::DeadlinePassed | Self::Unprocessed { leaves: true } => None,
             Self::Connect(error) if is_our_shortage(error) => None,
             Self::Connect(error) if matches!(error.kind(), io::ErrorKind::ConnectionRefused | io::ErrorKind::NotFound) => {
                 Some(outlier::Failure::Refused)
@@ -67,6 +74,9 @@ impl Failure {
             Self::ConnectTimeout => "connect: timed out".to_owned(),
             Self::Handshake(error) => format!("TLS: {} ({error})", Fault::of(error)),
             Self::Closed => "the instance closed the connection before it answered".to_owned(),
+            Self::Reset(reason) => format!("the instance reset the stream: {reason:?}"),
+            Self::Unprocessed { leaves: true } => "the instance left the connection before it looked at the request".to_owned(),
+            Self::Unprocessed { leaves: false } => "the instance refused the stream".to_owned(),
             Self::Malformed(what) => format!("the instance sent {what}"),
             Self::Stalled => "the instance stopped reading the request".to_owned(),
             Self::FirstByteTimeout => "no first byte in time".to_owned(),
@@ -81,10 +91,11 @@ impl Failure {
         let (reason, detail) = match self {
             Self::Connect(_) | Self::ConnectTimeout => (Reason::UpstreamFailed, "no instance could be reached".to_owned()),
             Self::Handshake(error) => (Reason::UpstreamFailed, format!("no instance could be reached: {}", Fault::of(error))),
-            Self::Closed if sent => {
+            Self::Closed | Self::Reset(_) if sent => {
                 (Reason::UpstreamFailed, "the instance broke off; whether it acted on the request is not known".to_owned())
             }
-            Self::Closed => (Reason::UpstreamFailed, "the instance broke off".to_owned()),
+            Self::Closed | Self::Reset(_) => (Reason::UpstreamFailed, "the instance broke off".to_owned()),
+            Self::Unprocessed { .. } => (Reason::UpstreamFailed, "the instance did not take the request".to_owned()),
             Self::Stalled => (Reason::UpstreamFailed, "the instance stopped reading the request".to_owned()),
             Self::Malformed(_) => (Reason::UpstreamFailed, "the instance sent an invalid answer".to_owned()),
             Self::FirstByteTimeout => (Reason::FirstByteTimeout, format!("no answer began within {:?}", config.timeouts.first_byte)),

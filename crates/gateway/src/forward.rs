@@ -1,7 +1,17 @@
 //! One attempt: a request to one instance, and its answer back, with both bodies in motion.
 //!
 //! Both directions are driven by whoever waits for the answer, so an instance that answers early, or streams both ways, needs no second task.
-//! Dropping an exchange closes its connection: that is how a client that left cancels the work it asked for.
+//! Dropping an exchange closes its connection, or resets its stream: that is how a client that left cancels the work it asked for.
+//!
+//! | file | does |
+//! |---|---|
+//! | `line` | what it speaks on, the same for both versions of HTTP |
+//! | `http1` | a connection of its own |
+//! | `open` | which line it gets |
+
+mod http1;
+mod line;
+mod open;
 
 use std::future::poll_fn;
 use std::rc::Rc;
@@ -11,19 +21,21 @@ use std::time::Duration;
 use bytes::{Bytes, BytesMut};
 use http::{Method, StatusCode};
 use plimsoll_policy::clock;
-use tokio::time::{Instant, timeout_at};
+use tokio::time::Instant;
 
 use crate::config::Timeouts;
 use crate::failure::{Failed, Failure};
 use crate::forwarded::Hop;
-use crate::http1::head::parse_response;
-use crate::http1::{HeadError, Wire, WireError, encode};
+use crate::http1::WireError;
 use crate::message::{BodyError, Frame, Framing, Request, RequestBody, ResponseHead};
-use crate::pool::{Connection, Pool, Reuse};
+use crate::pool::{Pool, Reuse};
 use crate::upstream::Permit;
+pub(crate) use line::FarEnd;
+use line::Line;
+use open::Opened;
 
 /// An instance's head may be this large; larger is taken for a fault of the instance.
-const RESPONSE_HEAD_BYTES_MAX: usize = 256 * 1024;
+pub(crate) const RESPONSE_HEAD_BYTES_MAX: usize = 256 * 1024;
 
 /// A body that takes longer than this, either way, is a stream or a slow client: it gives back its place below the load line.
 const BODY_WORK_MAX: Duration = Duration::from_secs(1);
@@ -40,12 +52,12 @@ pub(crate) struct Terms<'a> {
 }
 
 pub(crate) struct Exchange {
-    connection: Option<Box<Connection>>,
+    line: Option<Line>,
     body: RequestBody,
     sending: Sending,
     request_framing: Framing,
     method: Method,
-    /// The connection may serve another request after this one.
+    /// The line may be kept after this request.
     reusable: bool,
     bytes_before: u64,
     permit: Permit,
@@ -82,31 +94,27 @@ pub(crate) enum Said {
 impl Exchange {
     /// Takes or opens a connection and puts the request's head into its output. The body moves in; on failure it comes back.
     pub(crate) async fn begin(terms: Terms<'_>, body: RequestBody, mut permit: Permit) -> Result<Self, Failed> {
-        let Terms { request, hop, pool, reuse, timeouts, total_ends } = terms;
-        let (mut connection, connect_us) = match pool.take(permit.member().slot, reuse) {
-            Some(connection) => (connection, 0),
-            None => match connect(&permit, timeouts.connect, request.deadline).await {
-                Ok(opened) => opened,
-                Err(failure) => {
-                    permit.failed(&failure);
-                    return Err(Failed { failure, sent: false, body, place: permit.take_place() });
-                }
-            },
+        let Terms { request, pool, timeouts, total_ends, .. } = terms;
+        let Opened { mut line, bytes_before, connect_us } = match open::line(&terms, permit.member()).await {
+            Ok(opened) => opened,
+            Err(failure) => {
+                permit.failed(&failure);
+                return Err(Failed { failure, sent: false, body, place: permit.take_place() });
+            }
         };
-        encode::request_head(&mut connection.wire.out.front, request, hop);
-        connection.alarm.no_later_than(request.deadline);
+        line.alarm().no_later_than(request.deadline);
         let work_ends = if request.framing == Framing::None {
             permit.begins();
             None
         } else {
             permit.uploading();
             let work_ends = Some(clock::now() + BODY_WORK_MAX);
-            connection.alarm.set(silence_ends(timeouts.body_idle, work_ends, &permit));
+            line.alarm().set(silence_ends(timeouts.body_idle, work_ends, &permit));
             work_ends
         };
         Ok(Self {
-            bytes_before: connection.wire.out.bytes_total,
-            connection: Some(connection),
+            bytes_before,
+            line: Some(line),
             body,
             sending: Sending::Body,
             request_framing: request.framing,
@@ -133,8 +141,8 @@ impl Exchange {
     /// Ends an attempt without an answer: counted against the instance unless it was the client's doing.
     pub(crate) fn failed(mut self, failure: Failure) -> Failed {
         self.permit.failed(&failure);
-        let sent = self.connection.as_ref().is_some_and(|connection| connection.wire.out.bytes_total > self.bytes_before);
-        let works_on = sent && !matches!(failure, Failure::Closed | Failure::Malformed(_));
+        let sent = self.line.as_ref().is_some_and(|line| line.was_sent(self.bytes_before, &failure));
+        let works_on = sent && !matches!(failure, Failure::Closed | Failure::Reset(_) | Failure::Malformed(_));
         let place = if works_on { None } else { self.permit.take_place() };
         Failed { failure, sent, body: self.body, place }
     }
@@ -187,27 +195,24 @@ impl Exchange {
     }
 
     pub(crate) fn request_bytes(&self) -> u64 {
-        self.body.bytes_seen
+        self.body.bytes_seen()
     }
 
-    /// After a 101: the connection, now a pipe, and the permit that covers it.
-    pub(crate) fn into_pipe(mut self) -> Option<(Wire, Permit)> {
-        Some((self.connection.take()?.wire, self.permit))
+    /// After a 101: the instance's end of a pipe, what was read from it too early, and the permit that covers it.
+    pub(crate) fn into_pipe(mut self) -> Option<((FarEnd, BytesMut), Permit)> {
+        Some((self.line.take()?.into_far_end()?, self.permit))
     }
 
     fn poll_head(&mut self, cx: &mut Context<'_>) -> Poll<Result<Said, Failure>> {
         if let Poll::Ready(Err(error)) = self.poll_send(cx) {
             return Poll::Ready(Err(Failure::Client(error)));
         }
-        let Some(connection) = &mut self.connection else { return Poll::Ready(Err(Failure::Closed)) };
-        match connection.wire.poll_head(cx, RESPONSE_HEAD_BYTES_MAX) {
-            Poll::Ready(Ok(block)) => Poll::Ready(self.parse(&block)),
-            Poll::Ready(Err(HeadError::Closed)) => Poll::Ready(Err(Failure::Closed)),
-            Poll::Ready(Err(HeadError::NotAccepted(error))) => Poll::Ready(Err(Failure::Handshake(error))),
-            Poll::Ready(Err(HeadError::TooLarge(_))) => Poll::Ready(Err(Failure::Malformed("a head of more than 256 KiB"))),
-            Poll::Ready(Err(HeadError::BareNewline)) => Poll::Ready(Err(Failure::Malformed("a line that ends without CR"))),
+        let Some(line) = &mut self.line else { return Poll::Ready(Err(Failure::Closed)) };
+        match line.poll_head(cx, &self.method) {
+            Poll::Ready(Ok((head, reusable))) => Poll::Ready(Ok(self.heard(head, reusable))),
+            Poll::Ready(Err(failure)) => Poll::Ready(Err(failure)),
             Poll::Pending => {
-                ready!(connection.alarm.poll(cx));
+                ready!(line.alarm().poll(cx));
                 if self.uploads_slowly() {
                     return self.poll_head(cx);
                 }
@@ -221,8 +226,8 @@ impl Exchange {
         let is_slow = self.sending == Sending::Body && self.outlasts_work() && !self.deadline_has_passed();
         if is_slow {
             drop(self.permit.take_place());
-            if let Some(connection) = &mut self.connection {
-                connection.alarm.set_after(self.timeouts.body_idle);
+            if let Some(line) = &mut self.line {
+                line.alarm().set_after(self.timeouts.body_idle);
             }
         }
         is_slow
@@ -235,7 +240,10 @@ impl Exchange {
 
     /// Which time limit the alarm stood for.
     fn alarm_failure(&self) -> Failure {
-        let output_is_stuck = self.connection.as_ref().is_some_and(|connection| !connection.wire.out.is_empty());
+        let output_is_stuck = self.line.as_ref().is_some_and(|line| !line.is_flushed());
+        if let Some(line) = &self.line {
+            line.waited_in_vain();
+        }
         match self.total_ends {
             _ if self.deadline_has_passed() => Failure::DeadlinePassed,
             Some(end) if end <= clock::now() => Failure::TotalTimeout,
@@ -245,39 +253,37 @@ impl Exchange {
         }
     }
 
-    fn parse(&mut self, block: &Bytes) -> Result<Said, Failure> {
-        let (head, reusable) = parse_response(block, &self.method).map_err(Failure::Malformed)?;
+    fn heard(&mut self, head: ResponseHead, reusable: bool) -> Said {
         if head.status.is_informational() && head.status != StatusCode::SWITCHING_PROTOCOLS {
-            return Ok(Said::Interim(head));
+            return Said::Interim(head);
         }
         self.reusable = reusable;
         self.permit.answered(&head);
-        if let Some(connection) = &mut self.connection {
-            connection.wire.begin_body(head.framing);
-            connection.alarm.off();
+        if let Some(line) = &mut self.line {
+            line.begin_body(head.framing);
+            line.alarm().off();
         }
         if head.framing.is_empty() && head.status != StatusCode::SWITCHING_PROTOCOLS {
             self.release();
         }
-        Ok(Said::Final(head))
+        Said::Final(head)
     }
 
     /// Moves the request's body to the instance. Only the client's errors count: an instance that stops reading may still answer.
     fn poll_send(&mut self, cx: &mut Context<'_>) -> Poll<Result<(), BodyError>> {
-        let Some(connection) = &mut self.connection else { return Poll::Ready(Ok(())) };
+        let Some(line) = &mut self.line else { return Poll::Ready(Ok(())) };
         loop {
-            while self.sending == Sending::Body && connection.wire.out.has_room() {
+            while self.sending == Sending::Body && line.has_room() {
                 let Poll::Ready(frame) = self.body.poll_frame(cx) else { break };
-                let out = &mut connection.wire.out;
                 match frame {
                     Some(Ok(Frame::Data(data))) => {
-                        encode::data(out, data, self.request_framing);
-                        connection.alarm.set(silence_ends(self.timeouts.body_idle, self.work_ends, &self.permit));
+                        line.put_data(data, self.request_framing);
+                        line.alarm().set(silence_ends(self.timeouts.body_idle, self.work_ends, &self.permit));
                         break;
                     }
-                    Some(Ok(Frame::Trailers(trailers))) => encode::end(out, Some(&trailers), self.request_framing),
+                    Some(Ok(Frame::Trailers(trailers))) => line.put_end(Some(trailers), self.request_framing),
                     Some(Err(error)) => return Poll::Ready(Err(error)),
-                    None => encode::end(out, None, self.request_framing),
+                    None => line.put_end(None, self.request_framing),
                 }
                 self.sending = Sending::Done;
                 self.work_ends = None;
@@ -286,26 +292,26 @@ impl Exchange {
                 }
                 let now = clock::now();
                 let total_ends = *self.total_ends.get_or_insert(now + self.timeouts.total);
-                connection.alarm.set(total_ends.min(now + self.timeouts.first_byte));
+                line.alarm().set(total_ends.min(now + self.timeouts.first_byte));
             }
-            if connection.wire.out.is_empty() {
+            if line.is_flushed() {
                 return if self.sending == Sending::Body { Poll::Pending } else { Poll::Ready(Ok(())) };
             }
-            let flushed = connection.wire.poll_flush(cx);
-            if !self.repeatable && connection.wire.out.bytes_total > self.bytes_before {
+            let flushed = line.poll_flush(cx);
+            if !self.repeatable && line.is_beyond_recall(self.bytes_before) {
                 self.body.forget();
             }
             if ready!(flushed).is_err() {
                 self.sending = Sending::Abandoned;
                 self.reusable = false;
-                connection.wire.out.abandon();
+                line.abandon();
             }
         }
     }
 
     /// Keeps the request's body moving while the answer is on its way.
     fn poll_send_on(&mut self, cx: &mut Context<'_>) {
-        let progress = |exchange: &Self| exchange.connection.as_ref().map(|connection| (connection.wire.out.bytes_total, exchange.sending));
+        let progress = |exchange: &Self| exchange.line.as_ref().map(|line| (line.bytes_total(), exchange.sending));
         let before = progress(self);
         if matches!(self.poll_send(cx), Poll::Ready(Err(_))) {
             // The client broke off its own request; it may still read the answer.
@@ -327,11 +333,11 @@ impl Exchange {
         if self.deadline_has_passed() {
             return self.give_up();
         }
-        let Some(connection) = &mut self.connection else { return Poll::Ready(Some(Err(WireError::Closed))) };
-        match connection.wire.poll_frame(cx) {
+        let Some(line) = &mut self.line else { return Poll::Ready(Some(Err(WireError::Closed))) };
+        match line.poll_frame(cx) {
             Poll::Ready(frame) => {
                 self.waiting = false;
-                let is_done = connection.wire.body_is_done();
+                let is_done = line.body_is_done();
                 match &frame {
                     Some(Err(_)) => self.fail(),
                     _ if is_done => self.release(),
@@ -342,14 +348,17 @@ impl Exchange {
             Poll::Pending => {
                 if !self.waiting {
                     self.waiting = true;
-                    connection.alarm.set(silence_ends(self.timeouts.stream_idle, self.work_ends, &self.permit));
+                    line.alarm().set(silence_ends(self.timeouts.stream_idle, self.work_ends, &self.permit));
                 }
-                ready!(connection.alarm.poll(cx));
+                ready!(line.alarm().poll(cx));
                 if self.deadline_has_passed() {
                     return self.give_up();
                 }
                 if self.has_stopped_working() {
                     return self.poll_frame(cx);
+                }
+                if let Some(line) = &self.line {
+                    line.waited_in_vain();
                 }
                 self.fail();
                 Poll::Ready(Some(Err(WireError::Malformed("the instance sent nothing for too long"))))
@@ -371,11 +380,14 @@ impl Exchange {
     pub(crate) fn rest(&mut self, cx: &mut Context<'_>) {
         self.permit.streams();
         self.poll_send_on(cx);
+        if let Some(line) = &mut self.line {
+            line.rest(cx);
+        }
     }
 
     /// Breaks an answer off whose rest would come too late. Nobody's fault: the instance may have been asked for too much.
     fn give_up<T>(&mut self) -> Poll<Option<Result<T, WireError>>> {
-        self.connection = None;
+        self.line = None;
         Poll::Ready(Some(Err(WireError::Malformed("the deadline passed before the answer was complete"))))
     }
 
@@ -390,7 +402,7 @@ impl Exchange {
 
     fn fail(&mut self) {
         self.permit.broke_off();
-        self.connection = None;
+        self.line = None;
     }
 
     /// The answer is complete: the connection goes back to the pool, if both sides are at a boundary.
@@ -400,8 +412,8 @@ impl Exchange {
         if !self.reusable || self.sending != Sending::Done {
             return;
         }
-        if let Some(connection) = self.connection.take_if(|connection| connection.wire.out.is_empty() && !connection.wire.has_buffered()) {
-            self.pool.put(self.permit.member().slot, connection);
+        if let Some(line) = self.line.take_if(|line| line.is_at_boundary()) {
+            line.release(&self.pool, self.permit.member().slot);
         }
     }
 }
@@ -410,16 +422,4 @@ impl Exchange {
 fn silence_ends(idle: Duration, work_ends: Option<Instant>, permit: &Permit) -> Instant {
     let idle_ends = clock::now() + idle;
     work_ends.filter(|_| permit.holds_place()).map_or(idle_ends, |ends| ends.min(idle_ends))
-}
-
-async fn connect(permit: &Permit, limit: Duration, deadline: Option<Instant>) -> Result<(Box<Connection>, u32), Failure> {
-    let began = clock::now();
-    let limit = began + limit;
-    let ends = deadline.map_or(limit, |deadline| deadline.min(limit));
-    match timeout_at(ends, permit.member().connect()).await {
-        Ok(Ok(transport)) => Ok((Connection::new(transport), u32::try_from(clock::since(began).as_micros()).unwrap_or(u32::MAX))),
-        Ok(Err(failure)) => Err(failure),
-        Err(_) if ends < limit => Err(Failure::DeadlinePassed),
-        Err(_) => Err(Failure::ConnectTimeout),
-    }
 }

@@ -30,6 +30,7 @@ use tokio::time::timeout;
 use tokio_util::task::TaskTracker;
 
 pub(crate) use sniff::{Sniffed, sniff};
+pub(crate) use websocket::Pipe;
 
 use crate::alarm::Alarm;
 use crate::connection::{LINGER_BYTES, LINGER_TIME};
@@ -208,9 +209,9 @@ async fn tunnel(worker: &Worker, mut respond: SendResponse<Bytes>, receive: Recv
     let head = translate::response(&websocket::opened(&response.head), false, &journey.hop.request_id);
     let Ok(send) = respond.send_response(head, false) else { return };
     let Some((instance, _permit)) = exchange.into_pipe() else { return };
-    let client = (websocket::Pipe { receive, send, unread: Bytes::new() }, BytesMut::new());
+    let client = (Pipe { receive, send, unread: Bytes::new() }, BytesMut::new());
     let idle = worker.plan().config.timeouts.stream_idle;
-    (journey.bytes_in, journey.bytes_out) = tunnel::run(client, instance.into_parts(), idle).await;
+    (journey.bytes_in, journey.bytes_out) = tunnel::run(client, instance, idle).await;
     journey.complete();
 }
 

@@ -23,6 +23,7 @@
 //! | `attempt`, `failure` | which attempts a request gets |
 //! | `upstream`, `balance`, `outlier`, `probe` | which instance takes an attempt, and which may not |
 //! | `forward`, `pool`, `tunnel` | one attempt on one connection |
+//! | `shared` | HTTP/2 with instances: one attempt on one stream |
 //! | `secure` | TLS with instances: whom to believe, and what to show |
 
 pub mod action;
@@ -70,6 +71,7 @@ pub mod route;
 pub mod secure;
 mod seldom;
 pub mod sender;
+mod shared;
 mod stats;
 pub mod tls;
 mod transport;

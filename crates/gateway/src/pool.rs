@@ -1,4 +1,5 @@
-//! Idle connections to instances. One pool per worker thread: taking a connection is a lookup and a pop, without a lock.
+//! Connections to instances: idle ones, and those that requests share. One pool per worker thread: taking a connection is a lookup and a pop,
+//! without a lock.
 
 use std::cell::{Cell, RefCell};
 use std::collections::HashMap;
@@ -9,13 +10,15 @@ use std::time::Duration;
 use bytes::BytesMut;
 use plimsoll_policy::clock;
 use tokio::time::Instant;
+use tokio_util::task::TaskTracker;
 
 use crate::alarm::Alarm;
 use crate::http1::Wire;
+use crate::shared::Group;
 use crate::transport::Transport;
 
 /// Shorter than the 5 s after which uvicorn and Node close an idle connection, so that ours is gone before theirs is.
-const IDLE_MAX: Duration = Duration::from_secs(4);
+pub(crate) const IDLE_MAX: Duration = Duration::from_secs(4);
 const FRESH: Duration = Duration::from_secs(1);
 
 /// Which idle connections an attempt may take: one that the instance is just closing would lose it.
@@ -36,6 +39,11 @@ impl Reuse {
             Self::Fresh => FRESH,
             Self::Nothing => Duration::ZERO,
         }
+    }
+
+    /// A shared connection has been proven when it was opened, and its end is announced: nothing is gained by a new one each time.
+    pub(crate) fn age_max_shared(self) -> Duration {
+        self.age_max().max(FRESH)
     }
 }
 
@@ -78,12 +86,16 @@ impl Hasher for Slot {
 /// Keyed by the member's slot, a number never used twice.
 pub(crate) struct Pool {
     idle: RefCell<HashMap<u64, Idle, BuildHasherDefault<Slot>>>,
+    shared: RefCell<HashMap<u64, Rc<Group>, BuildHasherDefault<Slot>>>,
+    /// What drives shared connections.
+    tasks: TaskTracker,
     per_member_max: Cell<usize>,
 }
 
 impl Pool {
     pub(crate) fn new(per_member_max: usize) -> Rc<Self> {
-        Rc::new(Self { idle: RefCell::default(), per_member_max: Cell::new(per_member_max) })
+        let (idle, shared, tasks) = (RefCell::default(), RefCell::default(), TaskTracker::new());
+        Rc::new(Self { idle, shared, tasks, per_member_max: Cell::new(per_member_max) })
     }
 
     /// For connections that come back from now on.
@@ -120,17 +132,25 @@ impl Pool {
         }
     }
 
+    /// The connections to one member that requests share.
+    pub(crate) fn group(&self, slot: u64) -> Rc<Group> {
+        Rc::clone(self.shared.borrow_mut().entry(slot).or_insert_with(|| Group::new(&self.tasks)))
+    }
+
     /// Closes what has been idle for too long, and everything to members that are gone.
     pub(crate) fn sweep(&self, is_member: impl Fn(u64) -> bool) {
         self.idle.borrow_mut().retain(|slot, connections| {
             connections.retain(|connection| connection.idle_since.elapsed() < IDLE_MAX);
             is_member(*slot) && !connections.is_empty()
         });
+        // Streams that are under way keep their connection.
+        self.shared.borrow_mut().retain(|slot, group| is_member(*slot) && !group.sweep());
     }
 
     /// Closes everything: the gateway is going.
     pub(crate) fn clear(&self) {
         self.idle.borrow_mut().clear();
+        self.shared.borrow_mut().clear();
     }
 }
 

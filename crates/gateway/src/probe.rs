@@ -1,5 +1,7 @@
 //! Active probes: is the instance ready? The only place that asks; rollouts, the balancer and the status page all read this answer.
 
+mod http2;
+
 use std::fmt;
 use std::future::poll_fn;
 use std::sync::Arc;
@@ -11,12 +13,13 @@ use plimsoll_trust::Fault;
 use tokio::task::JoinSet;
 use tokio::time::{sleep, timeout};
 
-use crate::config::Probe;
+use crate::config::{Probe, Protocol};
 use crate::endpoint::{Endpoint, is_our_shortage};
 use crate::failure::Failure;
 use crate::http1::head::parse_response;
 use crate::http1::{HeadError, Wire};
 use crate::message::Frame;
+use crate::secure::Offer;
 use crate::upstream::{Health, Member, Upstream};
 
 /// A fresh instance is asked this often until it is ready: it should not wait for its first request.
@@ -144,12 +147,28 @@ async fn ask(member: &Member, config: &Probe) -> Result<(), NotReady> {
     timeout(config.timeout, ask_once(member, config)).await.unwrap_or(Err(NotReady::from("no answer in time")))
 }
 
+/// In the protocol in which requests come.
 async fn ask_once(member: &Member, config: &Probe) -> Result<(), NotReady> {
-    let transport = member.connect().await.map_err(|failure| match failure {
+    let offer = match member.protocol {
+        Protocol::Http1 => Offer::Http1,
+        Protocol::Http2 => Offer::Http2,
+        Protocol::Auto => Offer::Either,
+    };
+    let transport = member.connect(offer).await.map_err(|failure| match failure {
         Failure::Connect(error) if is_our_shortage(&error) => NotReady::Unknown,
         Failure::Handshake(error) => NotReady::Because(Why::Tls(Fault::of(&error))),
         _ => "cannot connect".into(),
     })?;
+    let is_http2 = match transport.chosen_protocol() {
+        Some(chosen) => chosen == b"h2",
+        None => member.protocol == Protocol::Http2,
+    };
+    if is_http2 {
+        return http2::ask(transport, &member.endpoint.address, config.path.as_deref()).await;
+    }
+    if member.protocol == Protocol::Http2 {
+        return Err(NotReady::Because(Why::Tls(Fault::OtherProtocol)));
+    }
     let Some(path) = &config.path else { return Ok(()) };
     let mut wire = Wire::new(transport, BytesMut::new());
     let request = format!("GET {path} HTTP/1.1\r\nhost: localhost\r\nuser-agent: plimsoll-probe\r\nconnection: close\r\n\r\n");

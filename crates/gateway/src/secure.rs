@@ -23,8 +23,16 @@ use crate::transport::Transport;
 
 const LOOK_EVERY: Duration = Duration::from_secs(2);
 
-/// What is spoken inside.
-const PROTOCOLS: &[&[u8]] = &[b"http/1.1"];
+const HTTP1: &[u8] = b"http/1.1";
+const HTTP2: &[u8] = b"h2";
+
+/// What is offered to be spoken inside (ALPN, RFC 7301).
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Offer {
+    Http1,
+    Http2,
+    Either,
+}
 
 /// How TLS is spoken with the instances of an upstream. Two are equal if they were made from the same settings.
 #[derive(Clone)]
@@ -32,7 +40,14 @@ pub struct Client(Arc<Inner>);
 
 struct Inner {
     spec: Spec,
-    config: ArcSwap<ClientConfig>,
+    config: ArcSwap<Configs>,
+}
+
+/// The same but for what they offer.
+struct Configs {
+    http1: Arc<ClientConfig>,
+    http2: Arc<ClientConfig>,
+    either: Arc<ClientConfig>,
 }
 
 /// What an operator says about it.
@@ -51,9 +66,17 @@ impl Client {
     }
 
     /// Connects on a stream. `name` is whom the certificate must be for; it is also told to the instance, unless it is an address.
-    pub(crate) async fn handshake(&self, stream: TcpStream, name: &str) -> io::Result<Transport> {
+    pub(crate) async fn handshake(&self, stream: TcpStream, name: &str, offer: Offer) -> io::Result<Transport> {
         let name = ServerName::try_from(name.to_owned()).map_err(|error| io::Error::new(io::ErrorKind::InvalidInput, error))?;
-        let connector = TlsConnector::from(self.0.config.load_full());
+        let config = {
+            let configs = self.0.config.load();
+            Arc::clone(match offer {
+                Offer::Http1 => &configs.http1,
+                Offer::Http2 => &configs.http2,
+                Offer::Either => &configs.either,
+            })
+        };
+        let connector = TlsConnector::from(config);
         let stream = connector.connect(name, stream).await?;
         Ok(Transport::Tls(Box::new(stream.into())))
     }
@@ -86,8 +109,15 @@ impl Client {
 }
 
 impl Spec {
-    fn config(&self) -> Result<ClientConfig, Error> {
-        plimsoll_trust::client(&self.roots, self.identity.as_ref(), PROTOCOLS)
+    fn config(&self) -> Result<Configs, Error> {
+        // Copies share what is known of sessions.
+        let either = plimsoll_trust::client(&self.roots, self.identity.as_ref(), &[HTTP2, HTTP1])?;
+        let only = |protocol: &[u8]| {
+            let mut config = either.clone();
+            config.alpn_protocols = vec![protocol.to_vec()];
+            Arc::new(config)
+        };
+        Ok(Configs { http1: only(HTTP1), http2: only(HTTP2), either: Arc::new(either) })
     }
 
     fn files(&self) -> impl Iterator<Item = &Path> {

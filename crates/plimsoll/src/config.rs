@@ -44,7 +44,7 @@ pub use mistake::{Mistake, Severity};
 pub use reference::{as_markdown, as_toml};
 pub use response_headers::{ResponseHeaders, Tell};
 pub use route::{PLAIN, Route, Switch, Wrong, type_of};
-pub use settings::{AccessLog, Admission, Balance, Gateway, LogFormat, Settings, TABLES, Watch};
+pub use settings::{AccessLog, Admission, Balance, Gateway, LogFormat, Protocol, Settings, TABLES, Watch};
 pub use shape::{HashOn, Limit, Named, Secret};
 pub use source::Place;
 pub use suggest::closest;

@@ -10,7 +10,7 @@ pub mod tls;
 use std::net::SocketAddr;
 use std::thread;
 
-use plimsoll_gateway::config::{AccessLog, Door, Limits, Probe, Retry, Speaks, Timeouts, UpstreamConfig};
+use plimsoll_gateway::config::{AccessLog, Door, Limits, Probe, Protocol, Retry, Speaks, Timeouts, UpstreamConfig};
 use plimsoll_gateway::disclosure::Removed;
 use plimsoll_gateway::sender::Sender;
 use plimsoll_gateway::{Gateway, Listening, OnHealth, Setup, Source, balance, outlier};
@@ -91,13 +91,23 @@ pub fn fleet(settings: &Settings, name: &str) -> UpstreamConfig {
 fn listed(settings: &Settings, listed: &config::Upstream) -> Result<UpstreamConfig, Failure> {
     let balance = listed.balance.unwrap_or(settings.gateway.balance);
     let config = upstream(settings, &listed.name, balance, listed.health_path.as_ref().unwrap_or(&settings.gateway.health.path));
-    Ok(UpstreamConfig { tls: secure::client(listed)?, ..config })
+    let protocol = protocol(listed.protocol.unwrap_or(settings.gateway.upstream_protocol));
+    Ok(UpstreamConfig { protocol, tls: secure::client(listed)?, ..config })
+}
+
+fn protocol(written: config::Protocol) -> Protocol {
+    match written {
+        config::Protocol::Http1 => Protocol::Http1,
+        config::Protocol::Http2 => Protocol::Http2,
+        config::Protocol::Auto => Protocol::Auto,
+    }
 }
 
 fn upstream(settings: &Settings, name: &str, balance: config::Balance, health_path: &str) -> UpstreamConfig {
     let config::Gateway { health, ejection, admission, retry, breaker, .. } = &settings.gateway;
     UpstreamConfig {
         name: name.to_owned(),
+        protocol: protocol(settings.gateway.upstream_protocol),
         balance: match balance {
             config::Balance::RoundRobin => balance::Policy::RoundRobin,
             config::Balance::LeastConnections => balance::Policy::LeastConnections,

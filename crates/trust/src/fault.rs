@@ -17,6 +17,8 @@ pub enum Fault {
     /// It wants a certificate from this side, or another one.
     WantsAnother,
     NotTls,
+    /// It speaks none of the protocols that this side offers (ALPN).
+    OtherProtocol,
     /// It closed the connection, or sent an alert of another kind.
     BrokeOff,
 }
@@ -39,6 +41,7 @@ impl Fault {
             Error::InvalidCertificate(error) => Self::of_certificate(error),
             Error::AlertReceived(alert) => Self::of_alert(*alert),
             Error::InvalidMessage(_) => Self::NotTls,
+            Error::NoApplicationProtocol => Self::OtherProtocol,
             _ => Self::BrokeOff,
         }
     }
@@ -64,6 +67,7 @@ impl Fault {
             | AlertDescription::CertificateUnknown
             | AlertDescription::UnknownCA
             | AlertDescription::AccessDenied => Self::WantsAnother,
+            AlertDescription::NoApplicationProtocol => Self::OtherProtocol,
             _ => Self::BrokeOff,
         }
     }
@@ -78,6 +82,7 @@ impl Fault {
             Self::Unfit => "its certificate is not fit for a server",
             Self::WantsAnother => "it does not accept the certificate, or the lack of one, from this side",
             Self::NotTls => "it does not speak TLS",
+            Self::OtherProtocol => "it does not offer the version of HTTP that is to be spoken (ALPN)",
             Self::BrokeOff => "it broke off the handshake: does it speak TLS?",
         }
     }
@@ -104,6 +109,7 @@ mod tests {
             (Error::InvalidCertificate(CertificateError::InvalidPurpose), Fault::Unfit),
             (Error::AlertReceived(AlertDescription::CertificateRequired), Fault::WantsAnother),
             (Error::AlertReceived(AlertDescription::UnknownCA), Fault::WantsAnother),
+            (Error::AlertReceived(AlertDescription::NoApplicationProtocol), Fault::OtherProtocol),
             (Error::AlertReceived(AlertDescription::HandshakeFailure), Fault::BrokeOff),
         ];
         for (error, fault) in cases {

@@ -342,7 +342,7 @@ impl Server {
         let Some((instance, _permit)) = exchange.into_pipe() else { return };
         let Some(client) = Rc::into_inner(self.wire) else { return };
         let idle = self.worker.plan().config.timeouts.stream_idle;
-        (journey.bytes_in, journey.bytes_out) = tunnel::run(client.into_inner().into_parts(), instance.into_parts(), idle).await;
+        (journey.bytes_in, journey.bytes_out) = tunnel::run(client.into_inner().into_parts(), instance, idle).await;
         journey.complete();
     }
 

@@ -64,11 +64,11 @@ pub(super) fn instead(response: Response, journey: &mut Journey) -> Response {
 }
 
 /// A stream as bytes both ways.
-pub(super) struct Pipe {
-    pub(super) receive: RecvStream,
-    pub(super) send: SendStream<Bytes>,
+pub(crate) struct Pipe {
+    pub(crate) receive: RecvStream,
+    pub(crate) send: SendStream<Bytes>,
     /// Received, and not read yet.
-    pub(super) unread: Bytes,
+    pub(crate) unread: Bytes,
 }
 
 fn broken(error: h2::Error) -> io::Error {

@@ -11,8 +11,8 @@ use plimsoll_telemetry::Histogram;
 
 use super::roster::Setbacks;
 use crate::balance::{self, InFlight, Load, Weight};
-use crate::config::UpstreamConfig;
-use crate::endpoint::Endpoint;
+use crate::config::{Protocol, UpstreamConfig};
+use crate::endpoint::{Address, Endpoint};
 use crate::failure::Failure;
 use crate::message::{Name, ResponseHead};
 use crate::outlier::{self, Outlier, Standing};
@@ -44,6 +44,8 @@ pub(crate) struct Member {
     outlier: Outlier,
     health: AtomicU8,
     tls: Option<secure::Client>,
+    /// What is spoken with it; never [`Protocol::Auto`] where there is nothing to agree by.
+    pub(crate) protocol: Protocol,
 }
 
 /// Totals of one instance name, over all its restarts.
@@ -60,7 +62,9 @@ impl Member {
         let (weight, draining) = (AtomicU32::new(endpoint.weight), AtomicBool::new(endpoint.draining));
         let (priority, health) = (AtomicU16::new(endpoint.priority), AtomicU8::new(Health::Unknown as u8));
         let (outlier, tls) = (Outlier::new(&config.ejection), config.tls.clone());
-        Self { slot, endpoint, stats, setbacks, weight, priority, draining, load: Load::default(), outlier, health, tls }
+        let can_choose = matches!(endpoint.address, Address::Tls { .. });
+        let protocol = if config.protocol == Protocol::Auto && !can_choose { Protocol::Http1 } else { config.protocol };
+        Self { slot, endpoint, stats, setbacks, weight, priority, draining, load: Load::default(), outlier, health, tls, protocol }
     }
 
     /// Takes over what may change during the life of one process. Who was on its way out is probed before it takes requests again.
@@ -74,9 +78,9 @@ impl Member {
         }
     }
 
-    /// A new connection to it.
-    pub(crate) async fn connect(&self) -> Result<Transport, Failure> {
-        self.endpoint.address.connect(self.tls.as_ref()).await
+    /// A new connection to it. `offer`: what may be spoken on it, where that can be agreed on.
+    pub(crate) async fn connect(&self, offer: secure::Offer) -> Result<Transport, Failure> {
+        self.endpoint.address.connect(self.tls.as_ref(), offer).await
     }
 
     pub(super) fn priority(&self) -> u16 {

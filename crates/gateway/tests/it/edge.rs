@@ -3,7 +3,7 @@
 use std::net::{SocketAddr, TcpListener};
 use std::sync::{Arc, Mutex};
 
-use plimsoll_gateway::config::{AccessLog, Door, Limits, Probe, Retry, Speaks, Timeouts, UpstreamConfig};
+use plimsoll_gateway::config::{AccessLog, Door, Limits, Probe, Protocol, Retry, Speaks, Timeouts, UpstreamConfig};
 use plimsoll_gateway::disclosure::Removed;
 use plimsoll_gateway::route::Route;
 use plimsoll_gateway::sender::Sender;
@@ -88,6 +88,7 @@ impl Plan {
             },
             upstream: UpstreamConfig {
                 name: "api".to_owned(),
+                protocol: Protocol::Http1,
                 balance: balance::Policy::RoundRobin,
                 hash_on: Sender::ClientIp,
                 admission: Some(admission::Config::default()),

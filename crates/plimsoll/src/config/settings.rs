@@ -95,6 +95,9 @@ table! {
         balance: Balance = Balance::P2cEwma, Choice::<Balance>::new();
         /// What `consistent_hash` looks at: the client's address, a header or a cookie.
         hash_on: HashOn = HashOn::ClientIp, HashKey;
+        /// What is spoken with instances: `http2` without TLS by prior knowledge and with TLS by ALPN, `auto` whichever of the two ALPN agrees
+        /// on (HTTP/1.1 without TLS). Requests share connections in HTTP/2, and gRPC needs it.
+        upstream_protocol: Protocol = Protocol::Http1, Choice::<Protocol>::new();
     }
     parts { tls: Tls, timeouts: Timeouts, limits: Limits, admission: Admission, retry: Retry, breaker: Breaker, hedge: Hedge, health: Health, ejection: Ejection, discovery: Discovery, compression: Compression, response_headers: ResponseHeaders, }
 }
@@ -344,6 +347,11 @@ choice! {
         P2cEwma = "p2c_ewma",
         ConsistentHash = "consistent_hash",
     }
+}
+
+choice! {
+    /// What is spoken with instances.
+    Protocol { Http1 = "http1", Http2 = "http2", Auto = "auto", }
 }
 
 choice! {

@@ -6,7 +6,7 @@ use std::path::PathBuf;
 
 use super::raw::{Raw, Read};
 use super::route::Switch;
-use super::settings::Balance;
+use super::settings::{Balance, Protocol};
 use super::shape::{Choice, File, HostName, List, Maybe, Name, Shape, UrlPath};
 use super::table::table;
 use server::ServerPlace;
@@ -27,6 +27,8 @@ table! {
         servers_file: Option<PathBuf> = None, Maybe(File);
         /// How a server is picked, if not as `gateway.balance` says.
         balance: Option<Balance> = None, Maybe(Choice::<Balance>::new());
+        /// What is spoken with its servers, if not what `gateway.upstream_protocol` says: `http1`, `http2` or `auto`.
+        protocol: Option<Protocol> = None, Maybe(Choice::<Protocol>::new());
         /// Path that answers 2xx when a server can take traffic, if not `gateway.health.path`.
         health_path: Option<String> = None, Maybe(UrlPath { may_be_empty: true });
         /// Name that the certificates of https servers must be for, if not the host of their URL. It is also what they are asked for (SNI).

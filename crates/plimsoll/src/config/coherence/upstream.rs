@@ -6,6 +6,7 @@ use super::Rules;
 use crate::config::draft::Entry;
 use crate::config::mistake::Severity;
 use crate::config::route::Switch;
+use crate::config::settings::Protocol;
 use crate::config::upstream::{Server, Upstream};
 use crate::discovery::file;
 use crate::edge;
@@ -39,6 +40,11 @@ impl Rules<'_> {
             if let Some(key) = TLS_KEYS.iter().find(|key| entry.field(key).is_some()) {
                 let message = format!("{key} has no effect: no server of this upstream speaks TLS");
                 self.at(Severity::Warning, entry.field(key).cloned(), message, "write https:// before the host, or leave it out");
+            }
+            if upstream.protocol == Some(Protocol::Auto) {
+                let message = "without TLS there is nothing to agree by: `auto` is `http1` here";
+                let hint = "write \"http2\" if the servers speak it without TLS, or https:// before the host";
+                self.at(Severity::Warning, entry.field("protocol").cloned(), message, hint);
             }
             return;
         }
