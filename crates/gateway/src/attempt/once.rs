@@ -50,13 +50,13 @@ pub(super) struct Once<'a> {
 
 impl Once<'_> {
     /// Also tells when all attempts must be over, which is known once the request has been received.
-    pub(super) async fn run(self, body: RequestBody, permit: Permit) -> (Result<Answered, Setback>, Option<Instant>) {
+    pub(super) async fn run(&self, body: RequestBody, permit: Permit) -> (Result<Answered, Setback>, Option<Instant>) {
         let mut total_ends = self.terms.total_ends;
         let result = self.answer(body, permit, &mut total_ends).await;
         (result, total_ends)
     }
 
-    async fn answer(self, body: RequestBody, permit: Permit, total_ends: &mut Option<Instant>) -> Result<Answered, Setback> {
+    async fn answer(&self, body: RequestBody, permit: Permit, total_ends: &mut Option<Instant>) -> Result<Answered, Setback> {
         let mut exchange = Exchange::begin(self.terms, body, permit).await.map_err(Setback::from)?;
         let heard = self.hear(&mut Racer { exchange: &mut exchange, is_decided: self.is_decided }, total_ends).await;
         let (bytes_in, connect_us) = (exchange.request_bytes(), exchange.connect_us());

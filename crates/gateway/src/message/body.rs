@@ -36,11 +36,14 @@ pub(crate) enum BodyError {
     TooSlow,
 }
 
-/// What the client sends, with what is needed to send it again to another instance.
-pub(crate) struct RequestBody {
+/// What the client sends, with what is needed to send it again to another instance. Most requests have none, and pass through many hands: so it
+/// is one word.
+pub(crate) struct RequestBody(Option<Box<Content>>);
+
+struct Content {
     source: Source,
     bytes_left: u64,
-    pub(crate) bytes_seen: u64,
+    bytes_seen: u64,
     /// The pace at which it must come; none once the answer has begun.
     pace: Option<Meter>,
     replay: Option<Replay>,
@@ -62,7 +65,7 @@ struct Replay {
 
 impl RequestBody {
     pub(crate) fn empty() -> Self {
-        Self { source: Source::Empty, bytes_left: 0, bytes_seen: 0, pace: None, replay: None }
+        Self(None)
     }
 
     pub(crate) fn http1(wire: Rc<RefCell<Wire>>, config: &Config) -> Self {
@@ -74,49 +77,67 @@ impl RequestBody {
     }
 
     fn new(source: Source, config: &Config) -> Self {
-        Self { source, bytes_left: config.limits.body_bytes_max, bytes_seen: 0, pace: Some(Meter::new(config.body_pace())), replay: None }
+        let (bytes_left, pace) = (config.limits.body_bytes_max, Some(Meter::new(config.body_pace())));
+        Self(Some(Box::new(Content { source, bytes_left, bytes_seen: 0, pace, replay: None })))
+    }
+
+    /// Of the client's, the bytes taken so far.
+    pub(crate) fn bytes_seen(&self) -> u64 {
+        self.0.as_ref().map_or(0, |content| content.bytes_seen)
     }
 
     /// The answer has begun: from now on the two may talk at whatever pace they like.
     pub(crate) fn take_your_time(&mut self) {
-        self.pace = None;
+        if let Some(content) = &mut self.0 {
+            content.pace = None;
+        }
     }
 
     /// Whether there never was one.
     pub(crate) fn is_none(&self) -> bool {
-        matches!(self.source, Source::Empty)
+        self.0.is_none()
     }
 
     /// All of it is here.
     pub(crate) fn whole(bytes: Bytes) -> Self {
-        let replay = Replay { taken: BytesMut::new(), bytes_max: 0, again: Some(bytes).filter(|bytes| !bytes.is_empty()) };
-        Self { replay: Some(replay), ..Self::empty() }
+        if bytes.is_empty() {
+            return Self::empty();
+        }
+        let replay = Some(Replay { taken: BytesMut::new(), bytes_max: 0, again: Some(bytes) });
+        Self(Some(Box::new(Content { source: Source::Empty, bytes_left: 0, bytes_seen: 0, pace: None, replay })))
     }
 
     /// The same once more, as far as it is kept.
     pub(crate) fn copy(&self) -> Self {
-        Self::whole(self.replay.as_ref().map(|replay| Bytes::copy_from_slice(&replay.taken)).unwrap_or_default())
+        let replay = self.0.as_ref().and_then(|content| content.replay.as_ref());
+        Self::whole(replay.map(|replay| Bytes::copy_from_slice(&replay.taken)).unwrap_or_default())
     }
 
     /// Sets another limit than it began with. Nothing has been taken yet.
     pub(crate) fn limit(&mut self, bytes_max: u64) {
-        self.bytes_left = bytes_max;
+        if let Some(content) = &mut self.0 {
+            content.bytes_left = bytes_max;
+        }
     }
 
     /// From now on keeps what is taken, up to `bytes_max`, so that [`Self::rewind`] can succeed.
     pub(crate) fn keep_for_replay(&mut self, bytes_max: usize) {
-        // What is kept already must not be lost: another upstream may be asked after this one.
-        self.replay.get_or_insert_with(|| Replay { taken: BytesMut::new(), bytes_max, again: None });
+        if let Some(content) = &mut self.0 {
+            // What is kept already must not be lost: another upstream may be asked after this one.
+            content.replay.get_or_insert_with(|| Replay { taken: BytesMut::new(), bytes_max, again: None });
+        }
     }
 
     /// It will not be sent again.
     pub(crate) fn forget(&mut self) {
-        self.replay = None;
+        if let Some(content) = &mut self.0 {
+            content.replay = None;
+        }
     }
 
     /// Waits for the first `length` bytes, each piece at most for `idle`, and starts over; they must fit into what is kept.
     pub(crate) async fn receive(&mut self, length: u64, idle: Duration, deadline: Option<Instant>) -> Result<(), Failure> {
-        while self.bytes_seen < length {
+        while self.bytes_seen() < length {
             let idle_ends = Instant::now() + idle;
             let ends = deadline.map_or(idle_ends, |deadline| deadline.min(idle_ends));
             match timeout_at(ends, poll_fn(|cx| self.poll_frame(cx))).await {
@@ -132,8 +153,9 @@ impl RequestBody {
 
     /// Takes what still comes and forgets it, up to so much.
     pub(crate) async fn discard(&mut self, bytes_max: usize) {
+        let Some(content) = &mut self.0 else { return };
         let mut total = 0;
-        while let Some(Ok(Frame::Data(data))) = poll_fn(|cx| self.source.poll_frame(cx)).await {
+        while let Some(Ok(Frame::Data(data))) = poll_fn(|cx| content.source.poll_frame(cx)).await {
             total += data.len();
             if total > bytes_max {
                 return;
@@ -143,16 +165,23 @@ impl RequestBody {
 
     /// Starts over from the first frame; false if more was taken than could be kept.
     pub(crate) fn rewind(&mut self) -> bool {
-        match &mut self.replay {
+        let Some(content) = &mut self.0 else { return true };
+        match &mut content.replay {
             Some(replay) => {
                 replay.again = (!replay.taken.is_empty()).then(|| Bytes::copy_from_slice(&replay.taken));
                 true
             }
-            None => self.bytes_seen == 0,
+            None => content.bytes_seen == 0,
         }
     }
 
     pub(crate) fn poll_frame(&mut self, cx: &mut Context<'_>) -> Poll<Option<Result<Frame, BodyError>>> {
+        self.0.as_mut().map_or(Poll::Ready(None), |content| content.poll_frame(cx))
+    }
+}
+
+impl Content {
+    fn poll_frame(&mut self, cx: &mut Context<'_>) -> Poll<Option<Result<Frame, BodyError>>> {
         if let Some(replay) = &mut self.replay
             && let Some(bytes) = replay.again.take()
         {
