@@ -73,10 +73,11 @@ fn received(head: RequestHead) -> Request {
 
 /// A request's head: what passes is written in one way, and that way is read as the same request.
 pub fn request_head(data: &[u8]) {
-    let whole = head_at_front(data, data.len().max(1));
-    assert_eq!(whole, head_at_front(data, 3), "where a head ends does not depend on how it arrives");
-    let Some(block) = whole else { return };
-    let Ok(head) = parse_request(&block, &LIMITS) else { return };
+    let parsed = |step| head_at_front(data, step).and_then(|block| Some((parse_request(&block, &LIMITS).ok()?, block)));
+    let whole = parsed(data.len().max(1));
+    let block = |parsed: &Option<(RequestHead, Bytes)>| parsed.as_ref().map(|(_, block)| block.clone());
+    assert_eq!(block(&whole), block(&parsed(3)), "what passes, and where it ends, does not depend on how it arrives");
+    let Some((head, _)) = whole else { return };
     let is_http10 = head.is_http10;
     let asked = received(head);
     let Request { host, target, .. } = &asked;

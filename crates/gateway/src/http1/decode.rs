@@ -164,7 +164,7 @@ fn trailers(buffer: &mut BytesMut) -> Result<Option<HeaderMap>, &'static str> {
         return if buffer.len() < TRAILER_BYTES_MAX { Ok(None) } else { Err("the trailers are too large") };
     };
     let block = buffer.split_to(end + 4);
-    if super::head::has_bare_newline(&block) {
+    if super::head::has_bare_newline(&block, 0) {
         return Err("a trailer ends without CR");
     }
     let mut fields = [httparse::EMPTY_HEADER; TRAILER_FIELDS_MAX];

@@ -3,9 +3,11 @@
 //! Strict where two readers could disagree about what a message is (RFC 9112): then nothing is forwarded.
 
 use std::mem::MaybeUninit;
+use std::sync::LazyLock;
 
 use bytes::Bytes;
 use http::{Method, StatusCode};
+use memchr::memmem::Finder;
 use plimsoll_policy::{Reason, Refusal};
 
 use super::authority::is_authority;
@@ -15,6 +17,8 @@ use crate::message::{Framing, Headers, Name, ResponseHead, Version, tokens};
 const RESPONSE_FIELDS_MAX: usize = 256;
 /// The most fields that `gateway.limits.headers_max` can allow.
 const REQUEST_FIELDS_MAX: usize = 512;
+
+pub(crate) const BARE_NEWLINE: &str = "a line does not end with CR LF";
 
 pub(crate) enum End {
     /// The head is this many bytes long, its empty line included.
@@ -26,25 +30,33 @@ pub(crate) enum End {
     BareNewline,
 }
 
-/// Looks for the empty line. Each byte is looked at once however small the pieces arrive in.
+/// Looks for the empty line. Each byte is looked at once however small the pieces arrive in. Lines of a whole head that end without CR are
+/// found when it is parsed; a head that may never become whole is looked through at once.
 pub(crate) fn find_end(buffer: &[u8], scanned: usize) -> End {
-    let mut from = scanned;
-    while let Some(offset) = memchr::memchr(b'\n', &buffer[from..]) {
-        let newline = from + offset;
-        if newline == 0 || buffer[newline - 1] != b'\r' {
-            return End::BareNewline;
-        }
-        if newline >= 3 && buffer[newline - 2] == b'\n' {
-            return End::At(newline + 1);
-        }
-        from = newline + 1;
+    // Without the first CR, which would make every line a candidate.
+    static EMPTY_LINE: LazyLock<Finder<'static>> = LazyLock::new(|| Finder::new(b"\n\r\n"));
+    // What is looked for may have begun before.
+    let from = scanned.saturating_sub(2);
+    if let Some(offset) = EMPTY_LINE.find(&buffer[from..]) {
+        return End::At(from + offset + 3);
     }
-    End::Missing { scanned: buffer.len() }
+    if has_bare_newline(buffer, scanned) { End::BareNewline } else { End::Missing { scanned: buffer.len() } }
 }
 
-/// Whether any line ends without CR: some readers take that for a line end, some do not.
-pub(crate) fn has_bare_newline(block: &[u8]) -> bool {
-    memchr::memchr_iter(b'\n', block).any(|newline| newline == 0 || block[newline - 1] != b'\r')
+/// Whether any line that ends behind `from` ends without CR: some readers take that for a line end, some do not.
+pub(crate) fn has_bare_newline(block: &[u8], from: usize) -> bool {
+    memchr::memchr_iter(b'\n', &block[from..]).any(|offset| !block[..from + offset].ends_with(b"\r"))
+}
+
+/// The same of a head that was parsed, for less: a field begins right behind the line before it. httparse takes a bare LF, and passes over
+/// empty lines before the first one.
+fn lines_end_with_crlf(block: &[u8], fields: &[httparse::Header<'_>]) -> bool {
+    let follows_crlf = |name: &str| {
+        let begins = name.as_ptr() as usize - block.as_ptr() as usize;
+        block[..begins].ends_with(b"\r\n")
+    };
+    let has_first_line = !block.starts_with(b"\r") && !block.starts_with(b"\n");
+    has_first_line && fields.iter().all(|field| follows_crlf(field.name)) && block.ends_with(b"\r\n\r\n")
 }
 
 /// A request's head, before its body is attached.
@@ -78,6 +90,9 @@ pub(crate) fn parse_request(block: &Bytes, limits: &Limits) -> Result<RequestHea
         }
         Err(httparse::Error::Version) => return Err(other_version(block)),
         Err(error) => return Err(malformed(name_fault(error))),
+    }
+    if !lines_end_with_crlf(block, request.headers) {
+        return Err(malformed(BARE_NEWLINE));
     }
     let is_http10 = request.version == Some(0);
     let method = Method::from_bytes(request.method.unwrap_or_default().as_bytes()).map_err(|_| malformed("the method is not a token"))?;
@@ -138,7 +153,7 @@ fn name_fault(error: httparse::Error) -> &'static str {
     match error {
         httparse::Error::HeaderName => "a header name holds an invalid character",
         httparse::Error::HeaderValue => "a header value holds an invalid character",
-        httparse::Error::NewLine => "a line does not end with CR LF",
+        httparse::Error::NewLine => BARE_NEWLINE,
         httparse::Error::Token => "the request line holds an invalid character",
         _ => "the request line or a header field is malformed",
     }
@@ -239,6 +254,9 @@ pub(crate) fn parse_response(block: &Bytes, method: &Method) -> Result<(Response
         Ok(httparse::Status::Complete(length)) if length == block.len() => {}
         Err(httparse::Error::TooManyHeaders) => return Err("more than 256 header fields"),
         _ => return Err("not a valid HTTP/1.1 answer"),
+    }
+    if !lines_end_with_crlf(block, response.headers) {
+        return Err(BARE_NEWLINE);
     }
     let is_http10 = response.version == Some(0);
     let status = response.code.and_then(|code| StatusCode::from_u16(code).ok()).ok_or("not a valid status")?;

@@ -12,7 +12,7 @@ use plimsoll_policy::{Reason, Refusal};
 use tokio::time::timeout;
 
 use super::encode::{self, Client};
-use super::head::{RequestHead, parse_request};
+use super::head::{BARE_NEWLINE, RequestHead, parse_request};
 use super::wire::{HeadError, Wire};
 use crate::alarm::Alarm;
 use crate::connection::{LINGER_BYTES, LINGER_TIME};
@@ -174,7 +174,7 @@ impl Server {
             Some(Err(HeadError::TooLarge(false))) => {
                 Err(Refusal::new(Reason::HeadTooLarge, format!("a request head may have {} bytes", limits.head_bytes_max)))
             }
-            Some(Err(HeadError::BareNewline)) => Err(Refusal::new(Reason::MalformedRequest, "a line does not end with CR LF")),
+            Some(Err(HeadError::BareNewline)) => Err(Refusal::new(Reason::MalformedRequest, BARE_NEWLINE)),
             None => Err(Refusal::new(Reason::HeadTimeout, "the request head did not arrive in time")),
         }
     }
