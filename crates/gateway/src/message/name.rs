@@ -38,45 +38,44 @@ pub(crate) enum Name {
 }
 
 impl Name {
-    /// The length decides almost always, so most names cost one comparison or none.
+    /// Length and first letter decide almost always, so most names cost one comparison or none.
     pub(crate) fn of(name: &[u8]) -> Self {
-        let is = |known: &str| name.eq_ignore_ascii_case(known.as_bytes());
-        match name.len() {
-            2 if is("te") => Self::Te,
-            3 if is("via") => Self::Via,
-            4 if is("host") => Self::Host,
-            4 if is("date") => Self::Date,
-            6 if is("cookie") => Self::Cookie,
-            6 if is("expect") => Self::Expect,
-            7 if is("upgrade") => Self::Upgrade,
-            9 if is("forwarded") => Self::Forwarded,
-            9 if is("x-real-ip") => Self::XRealIp,
-            10 if is("connection") => Self::Connection,
-            10 if is("keep-alive") => Self::KeepAlive,
-            11 if is("retry-after") => Self::RetryAfter,
-            11 | 17 if is("client-cert") || is("client-cert-chain") => Self::ClientCert,
-            12 if is("x-request-id") => Self::XRequestId,
-            12 if is("content-type") => Self::ContentType,
-            14 if is("content-length") => Self::ContentLength,
-            15 if is("x-forwarded-for") => Self::XForwardedFor,
-            15 if is("accept-encoding") => Self::AcceptEncoding,
-            16 if is("x-forwarded-host") => Self::XForwardedHost,
-            16 if is("content-encoding") => Self::ContentEncoding,
-            16 if is("proxy-connection") => Self::ProxyConnection,
-            18 if is("x-request-priority") => Self::XRequestPriority,
-            17 if is("x-forwarded-proto") => Self::XForwardedProto,
-            20 if is("x-request-timeout-ms") => Self::XRequestTimeoutMs,
-            17 if is("transfer-encoding") => Self::TransferEncoding,
-            _ => Self::of_other(name),
+        match (name.len(), name.first().map_or(0, u8::to_ascii_lowercase)) {
+            (2, b't') if is(name, b"te") => Self::Te,
+            (3, b'v') if is(name, b"via") => Self::Via,
+            (4, b'h') if is(name, b"host") => Self::Host,
+            (4, b'd') if is(name, b"date") => Self::Date,
+            (6, b'c') if is(name, b"cookie") => Self::Cookie,
+            (6, b'e') if is(name, b"expect") => Self::Expect,
+            (7, b'u') if is(name, b"upgrade") => Self::Upgrade,
+            (9, b'f') if is(name, b"forwarded") => Self::Forwarded,
+            (9, b'x') if is(name, b"x-real-ip") => Self::XRealIp,
+            (10, b'c') if is(name, b"connection") => Self::Connection,
+            (10, b'k') if is(name, b"keep-alive") => Self::KeepAlive,
+            (11, b'r') if is(name, b"retry-after") => Self::RetryAfter,
+            (11, b'c') if is(name, b"client-cert") => Self::ClientCert,
+            (12, b'x') if is(name, b"x-request-id") => Self::XRequestId,
+            (12, b'c') if is(name, b"content-type") => Self::ContentType,
+            (14, b'c') if is(name, b"content-length") => Self::ContentLength,
+            (15, b'x') if is(name, b"x-forwarded-for") => Self::XForwardedFor,
+            (15, b'a') if is(name, b"accept-encoding") => Self::AcceptEncoding,
+            (16, b'x') if is(name, b"x-forwarded-host") => Self::XForwardedHost,
+            (16, b'c') if is(name, b"content-encoding") => Self::ContentEncoding,
+            (16, b'p') if is(name, b"proxy-connection") => Self::ProxyConnection,
+            (18, b'x') if is(name, b"x-request-priority") => Self::XRequestPriority,
+            (17, b'x') if is(name, b"x-forwarded-proto") => Self::XForwardedProto,
+            (17, b'c') if is(name, b"client-cert-chain") => Self::ClientCert,
+            (20, b'x') if is(name, b"x-request-timeout-ms") => Self::XRequestTimeoutMs,
+            (17, b't') if is(name, b"transfer-encoding") => Self::TransferEncoding,
+            (_, first) => Self::of_other(name, first),
         }
     }
 
-    fn of_other(name: &[u8]) -> Self {
-        const PREFIX: &[u8] = b"x-forwarded-";
-        if name.get(..PREFIX.len()).is_some_and(|start| start.eq_ignore_ascii_case(PREFIX)) {
+    fn of_other(name: &[u8], first: u8) -> Self {
+        if first == b'x' && name.first_chunk::<12>().is_some_and(|start| is(start, b"x-forwarded-")) {
             return Self::XForwardedOther;
         }
-        if memchr::memchr(b'_', name).is_none() {
+        if !name.iter().fold(false, |found, byte| found | (*byte == b'_')) {
             return Self::Other;
         }
         let mut folded = [0; 20];
@@ -109,6 +108,12 @@ impl Name {
                 | Self::XRequestId
         )
     }
+}
+
+/// Whether this is a known name in lower case. Without a branch for each byte, which at these lengths costs more than the bytes.
+fn is<const LENGTH: usize>(name: &[u8], known: &[u8; LENGTH]) -> bool {
+    let differences = |name: &[u8; LENGTH]| name.iter().zip(known).fold(0, |all, (byte, known)| all | (byte.to_ascii_lowercase() ^ known));
+    name.try_into().is_ok_and(|name| differences(name) == 0)
 }
 
 #[cfg(test)]
