@@ -2,7 +2,7 @@
 
 use std::io::{self, IoSlice};
 use std::pin::Pin;
-use std::task::{Context, Poll};
+use std::task::{Context, Poll, Waker};
 
 use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
 use tokio::net::{TcpStream, UnixStream};
@@ -20,6 +20,21 @@ impl Transport {
     /// Whether what was written may still wait on this side until it is flushed.
     pub(crate) fn holds_back(&self) -> bool {
         matches!(self, Self::Tls(_))
+    }
+
+    /// Whether nothing has come: no bytes, no end, no error. What has is lost. Costs no system call while the peer is silent, and leaves nobody
+    /// to be woken.
+    pub(crate) fn is_silent(&mut self) -> bool {
+        let mut byte = [0];
+        let read = match self {
+            Self::Tcp(stream) => stream.try_read(&mut byte),
+            Self::Unix(stream) => stream.try_read(&mut byte),
+            Self::Tls(stream) => {
+                let mut buffer = ReadBuf::new(&mut byte);
+                return Pin::new(&mut **stream).poll_read(&mut Context::from_waker(Waker::noop()), &mut buffer).is_pending();
+            }
+        };
+        read.is_err_and(|error| error.kind() == io::ErrorKind::WouldBlock)
     }
 
     /// From now on a close throws away what has not been sent. A client that does not read would otherwise keep it in the kernel for as long

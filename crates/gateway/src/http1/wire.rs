@@ -143,9 +143,9 @@ impl Wire {
         Poll::Pending
     }
 
-    /// Whether nothing has come on a connection where nothing is due. Costs no system call while the peer is silent.
+    /// Whether nothing has come on a connection where nothing is due; if something has, the wire is of no more use.
     pub(crate) fn is_silent(&mut self) -> bool {
-        self.buffer.is_empty() && self.poll_fill(&mut Context::from_waker(Waker::noop()), READ_BYTES).is_pending()
+        self.buffer.is_empty() && self.transport.is_silent()
     }
 
     pub(crate) fn poll_flush(&mut self, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
