@@ -39,8 +39,10 @@ pub(crate) struct Server {
     written: u64,
     /// How fast the present answer is taken.
     pace: Option<Meter>,
-    /// Ready once idle connections end. Registered once for the connection, not once per request.
+    /// Ready once idle connections end.
     drained: Pin<Box<dyn Future<Output = ()>>>,
+    /// It has been polled, and wakes this task by itself.
+    hears_drain: bool,
 }
 
 /// The method of a request that could not be read.
@@ -75,7 +77,7 @@ enum Waited {
 impl Server {
     pub(crate) fn new(worker: Rc<Worker>, wire: Wire, peer: Rc<Peer>) -> Self {
         let drained = Box::pin(worker.drain.clone().idle_ends());
-        Self { worker, wire: Rc::new(RefCell::new(wire)), peer, alarm: Alarm::new(), written: 0, pace: None, drained }
+        Self { worker, wire: Rc::new(RefCell::new(wire)), peer, alarm: Alarm::new(), written: 0, pace: None, drained, hears_drain: false }
     }
 
     pub(crate) async fn run(mut self) {
@@ -148,12 +150,20 @@ impl Server {
     }
 
     fn poll_begun(&mut self, cx: &mut Context<'_>) -> Poll<Waited> {
-        match self.wire.borrow_mut().poll_begun(cx) {
+        let begun = self.wire.borrow_mut().poll_begun(cx);
+        match begun {
             Poll::Ready(Ok(())) => Poll::Ready(Waited::Begun),
             Poll::Ready(Err(())) => Poll::Ready(Waited::Over),
-            Poll::Pending if self.drained.as_mut().poll(cx).is_ready() => Poll::Ready(Waited::Over),
+            Poll::Pending if self.idle_ends(cx) => Poll::Ready(Waited::Over),
             Poll::Pending => self.alarm.poll(cx).map(|()| Waited::Silent),
         }
+    }
+
+    /// Whether idle connections end; if not, the task is woken when they do. Asked once for the connection until a drain begins, not once for
+    /// each request.
+    fn idle_ends(&mut self, cx: &mut Context<'_>) -> bool {
+        let knows = std::mem::replace(&mut self.hears_drain, true) && !self.worker.drain.is_set();
+        !knows && self.drained.as_mut().poll(cx).is_ready()
     }
 
     async fn head(&mut self) -> Result<Option<RequestHead>, Refusal> {
