@@ -8,15 +8,24 @@ use plimsoll_testbed::{node, python};
 use crate::fleet::{Fleet, Launch};
 
 /// Where the scripts of this test lie.
-const SCRIPTS: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/tests/it/clients");
+pub(crate) const SCRIPTS: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/tests/it/clients");
 
-fn fleet() -> Fleet {
-    let program = node::program().unwrap().display().to_string();
-    let launch = Launch::run(&[program.as_str(), "instance.cjs"]).working_dir(SCRIPTS);
-    launch.word("--instances").word("1").variable("NODE_PATH", packages()).fleet()
+/// What is spoken behind the edge: no client may see the difference.
+const PROTOCOLS: [&str; 2] = ["http1", "http2"];
+
+fn fleet(protocol: &str) -> Fleet {
+    instances(1, protocol).fleet()
 }
 
-fn packages() -> String {
+/// Of the app, which speak and are spoken to in this protocol.
+pub(crate) fn instances(count: usize, protocol: &str) -> Launch {
+    let program = node::program().unwrap().display().to_string();
+    let launch = Launch::run(&[program.as_str(), "instance.cjs"]).working_dir(SCRIPTS);
+    let launch = launch.word("--instances").word(count.to_string()).variable("NODE_PATH", packages());
+    launch.variable("SPEAKS", protocol).variable("PLIMSOLL__GATEWAY__UPSTREAM_PROTOCOL", protocol)
+}
+
+pub(crate) fn packages() -> String {
     node::packages().unwrap().display().to_string()
 }
 
@@ -56,127 +65,144 @@ fn curl(words: &[&str]) -> String {
 
 #[test]
 fn curl_over_every_version() {
-    let fleet = fleet();
-    let base = base(&fleet);
-    let url = |path: &str| format!("{base}{path}");
-    // An offer to change to HTTP/2 is no reason not to answer.
-    for (flag, version) in [("--http1.0", "1.1"), ("--http1.1", "1.1"), ("--http2", "1.1"), ("--http2-prior-knowledge", "2")] {
-        assert_eq!(curl(&[flag, &url("/")]), format!("{{\"ok\":true}}\n200 {version} 11"), "{flag}");
-        assert!(curl(&[flag, "--head", &url("/file")]).ends_with(&format!("\n200 {version} 0")), "{flag} HEAD");
-        assert!(
-            curl(&[flag, "--output", "/dev/null", "--range", "0-9", &url("/file")]).ends_with(&format!("206 {version} 10")),
-            "{flag} range"
-        );
-        assert!(curl(&[flag, "--output", "/dev/null", &url("/chunks")]).ends_with(&format!("200 {version} 40")), "{flag} chunks");
-        let body = "x".repeat(100_000);
-        let posted = curl(&[flag, "--data-binary", &body, &url("/seen")]);
-        assert!(posted.contains("\"bytes\":100000") && posted.contains("\"httpVersion\":\"1.1\""), "{flag}: {posted}");
-        let chunked = curl(&[flag, "--header", "Transfer-Encoding: chunked", "--data-binary", &body, &url("/seen")]);
-        // HTTP/1.0 knows no chunks.
-        let expected = if flag == "--http1.0" { "400 1.1" } else { "\"bytes\":100000" };
-        assert!(chunked.contains(expected), "{flag}: {chunked}");
+    for protocol in PROTOCOLS {
+        let fleet = fleet(protocol);
+        let base = base(&fleet);
+        let url = |path: &str| format!("{base}{path}");
+        let spoken = if protocol == "http1" { "\"httpVersion\":\"1.1\"" } else { "\"httpVersion\":\"2.0\"" };
+        // An offer to change to HTTP/2 is no reason not to answer.
+        for (flag, version) in [("--http1.0", "1.1"), ("--http1.1", "1.1"), ("--http2", "1.1"), ("--http2-prior-knowledge", "2")] {
+            assert_eq!(curl(&[flag, &url("/")]), format!("{{\"ok\":true}}\n200 {version} 11"), "{flag}");
+            assert!(curl(&[flag, "--head", &url("/file")]).ends_with(&format!("\n200 {version} 0")), "{flag} HEAD");
+            assert!(
+                curl(&[flag, "--output", "/dev/null", "--range", "0-9", &url("/file")]).ends_with(&format!("206 {version} 10")),
+                "{flag} range"
+            );
+            assert!(curl(&[flag, "--output", "/dev/null", &url("/chunks")]).ends_with(&format!("200 {version} 40")), "{flag} chunks");
+            let body = "x".repeat(100_000);
+            let posted = curl(&[flag, "--data-binary", &body, &url("/seen")]);
+            assert!(posted.contains("\"bytes\":100000") && posted.contains(spoken), "{flag}: {posted}");
+            let chunked = curl(&[flag, "--header", "Transfer-Encoding: chunked", "--data-binary", &body, &url("/seen")]);
+            // HTTP/1.0 knows no chunks.
+            let expected = if flag == "--http1.0" { "400 1.1" } else { "\"bytes\":100000" };
+            assert!(chunked.contains(expected), "{flag}: {chunked}");
+        }
+        fleet.stop();
     }
-    fleet.stop();
 }
 
 #[test]
 fn curl_keeps_its_connection_over_answers_of_every_kind() {
-    let fleet = fleet();
-    let base = base(&fleet);
-    // Over HTTP/1.1: this curl cannot ask twice on a connection that it began with HTTP/2, whoever answers.
-    let words = ["--http1.1", "--silent", "--write-out", "%{num_connects} %{http_code}\n"];
-    let transfers = ["/file", "/nothing", "/chunks", "/moved", "/nowhere", "/"].map(|path| format!("{base}{path}"));
-    let sinks = transfers.iter().flat_map(|url| ["--output", "/dev/null", url.as_str()]);
-    let told = run("curl", &words.into_iter().chain(sinks).collect::<Vec<_>>());
-    assert_eq!(told, "1 200\n0 204\n0 200\n0 302\n0 404\n0 200\n");
-    fleet.stop();
+    for protocol in PROTOCOLS {
+        let fleet = fleet(protocol);
+        let base = base(&fleet);
+        // Over HTTP/1.1: this curl cannot ask twice on a connection that it began with HTTP/2, whoever answers.
+        let words = ["--http1.1", "--silent", "--write-out", "%{num_connects} %{http_code}\n"];
+        let transfers = ["/file", "/nothing", "/chunks", "/moved", "/nowhere", "/"].map(|path| format!("{base}{path}"));
+        let sinks = transfers.iter().flat_map(|url| ["--output", "/dev/null", url.as_str()]);
+        let told = run("curl", &words.into_iter().chain(sinks).collect::<Vec<_>>());
+        assert_eq!(told, "1 200\n0 204\n0 200\n0 302\n0 404\n0 200\n");
+        fleet.stop();
+    }
 }
 
 #[test]
 fn curl_asks_before_it_sends_and_is_told_by_the_instance() {
-    let fleet = fleet();
-    let base = base(&fleet);
-    let body = "x".repeat(2_000_000);
-    let directory = tempfile::tempdir().unwrap();
-    let file = directory.path().join("body");
-    std::fs::write(&file, &body).unwrap();
-    let upload = format!("@{}", file.display());
-    let words = ["--http1.1", "--header", "Expect: 100-continue", "--expect100-timeout", "20", "--data-binary", &upload];
-    let told = curl(&[&words[..], &[&format!("{base}/seen")]].concat());
-    assert!(told.contains("\"continued\":true") && told.contains("\"bytes\":2000000"), "{told}");
-    let refused = run(
-        "curl",
-        &[&["--silent", "--max-time", "10", "--write-out", "%{http_code} %{size_upload}"], &words[..], &[&format!("{base}/unwanted")]]
-            .concat(),
-    );
-    assert_eq!(refused, "417 0", "nothing was sent in vain");
-    fleet.stop();
+    for protocol in PROTOCOLS {
+        let fleet = fleet(protocol);
+        let base = base(&fleet);
+        let body = "x".repeat(2_000_000);
+        let directory = tempfile::tempdir().unwrap();
+        let file = directory.path().join("body");
+        std::fs::write(&file, &body).unwrap();
+        let upload = format!("@{}", file.display());
+        let words = ["--http1.1", "--header", "Expect: 100-continue", "--expect100-timeout", "20", "--data-binary", &upload];
+        let told = curl(&[&words[..], &[&format!("{base}/seen")]].concat());
+        assert!(told.contains("\"continued\":true") && told.contains("\"bytes\":2000000"), "{told}");
+        let refused = run(
+            "curl",
+            &[&["--silent", "--max-time", "10", "--write-out", "%{http_code} %{size_upload}"], &words[..], &[&format!("{base}/unwanted")]]
+                .concat(),
+        );
+        assert_eq!(refused, "417 0", "nothing was sent in vain");
+        fleet.stop();
+    }
 }
 
 #[test]
 fn load_generators_get_every_answer() {
-    let fleet = fleet();
-    let base = base(&fleet) + "/";
-    for words in [&["--h1", "--clients=8"][..], &["--clients=4", "--max-concurrent-streams=16"]] {
-        let told = run("h2load", &[words, &["--requests=1000", &base]].concat());
-        assert!(told.contains("1000 succeeded, 0 failed, 0 errored, 0 timeout"), "{told}");
+    for protocol in PROTOCOLS {
+        let fleet = fleet(protocol);
+        let base = base(&fleet) + "/";
+        for words in [&["--h1", "--clients=8"][..], &["--clients=4", "--max-concurrent-streams=16"]] {
+            let told = run("h2load", &[words, &["--requests=1000", &base]].concat());
+            assert!(told.contains("1000 succeeded, 0 failed, 0 errored, 0 timeout"), "{told}");
+        }
+        // HTTP/1.0, with and without a connection that is kept.
+        for words in [&["-k"][..], &[]] {
+            let told = run("ab", &[words, &["-q", "-n", "500", "-c", "8", &base]].concat());
+            assert!(told.contains("Complete requests:      500\nFailed requests:        0\n"), "{told}");
+            let kept = if words.is_empty() { None } else { Some("Keep-Alive requests:    500\n") };
+            assert!(kept.is_none_or(|kept| told.contains(kept)), "{told}");
+        }
+        let told = run("wrk", &["--threads", "1", "--connections", "8", "--duration", "1s", &base]);
+        assert!(told.contains(" requests in ") && !told.contains("Socket errors") && !told.contains("Non-2xx"), "{told}");
+        fleet.stop();
     }
-    // HTTP/1.0, with and without a connection that is kept.
-    for words in [&["-k"][..], &[]] {
-        let told = run("ab", &[words, &["-q", "-n", "500", "-c", "8", &base]].concat());
-        assert!(told.contains("Complete requests:      500\nFailed requests:        0\n"), "{told}");
-        let kept = if words.is_empty() { None } else { Some("Keep-Alive requests:    500\n") };
-        assert!(kept.is_none_or(|kept| told.contains(kept)), "{told}");
-    }
-    let told = run("wrk", &["--threads", "1", "--connections", "8", "--duration", "1s", &base]);
-    assert!(told.contains(" requests in ") && !told.contains("Socket errors") && !told.contains("Non-2xx"), "{told}");
-    fleet.stop();
 }
 
 #[test]
 fn wget_downloads_resumes_and_posts() {
-    let fleet = fleet();
-    let base = base(&fleet);
-    let directory = tempfile::tempdir().unwrap();
-    let file = directory.path().join("file").display().to_string();
-    let url = format!("{base}/file");
-    run("wget", &["--quiet", "--tries=1", "--output-document", &file, &url]);
-    let whole = std::fs::read(&file).unwrap();
-    std::fs::write(&file, &whole[..40_000]).unwrap();
-    run("wget", &["--quiet", "--tries=1", "--continue", "--directory-prefix", &directory.path().display().to_string(), &url]);
-    assert!(std::fs::read(&file).unwrap() == whole && whole.len() == 100_000, "the rest was asked for");
-    let told = run("wget", &["--quiet", "--tries=1", "--post-data=name=rope", "--output-document=-", &format!("{base}/seen")]);
-    assert!(told.contains("\"bytes\":9"), "{told}");
-    fleet.stop();
+    for protocol in PROTOCOLS {
+        let fleet = fleet(protocol);
+        let base = base(&fleet);
+        let directory = tempfile::tempdir().unwrap();
+        let file = directory.path().join("file").display().to_string();
+        let url = format!("{base}/file");
+        run("wget", &["--quiet", "--tries=1", "--output-document", &file, &url]);
+        let whole = std::fs::read(&file).unwrap();
+        std::fs::write(&file, &whole[..40_000]).unwrap();
+        run("wget", &["--quiet", "--tries=1", "--continue", "--directory-prefix", &directory.path().display().to_string(), &url]);
+        assert!(std::fs::read(&file).unwrap() == whole && whole.len() == 100_000, "the rest was asked for");
+        let told = run("wget", &["--quiet", "--tries=1", "--post-data=name=rope", "--output-document=-", &format!("{base}/seen")]);
+        assert!(told.contains("\"bytes\":9"), "{told}");
+        fleet.stop();
+    }
 }
 
 #[test]
 fn httpx_over_both_versions() {
-    let fleet = fleet();
-    run_python("http1", &fleet);
-    run_python("http2", &fleet);
-    fleet.stop();
+    for protocol in PROTOCOLS {
+        let fleet = fleet(protocol);
+        run_python("http1", &fleet);
+        run_python("http2", &fleet);
+        fleet.stop();
+    }
 }
 
 #[test]
 fn node_over_both_versions() {
-    let fleet = fleet();
-    for what in ["fetch", "http1", "http2"] {
-        run_node(what, &fleet);
+    for protocol in PROTOCOLS {
+        let fleet = fleet(protocol);
+        for what in ["fetch", "http1", "http2"] {
+            run_node(what, &fleet);
+        }
+        fleet.stop();
     }
-    fleet.stop();
 }
 
 #[test]
 fn trailers_pass_both_ways_as_remote_calls_need_them() {
-    let fleet = fleet();
-    run_node("trailers", &fleet);
-    fleet.stop();
+    for protocol in PROTOCOLS {
+        let fleet = fleet(protocol);
+        run_node("trailers", &fleet);
+        fleet.stop();
+    }
 }
 
 #[test]
 fn websocket_clients_get_their_protocol_compression_pongs_and_close_codes() {
-    let fleet = fleet();
+    let fleet = fleet("http1");
     run_node("websocket", &fleet);
     run_python("websockets", &fleet);
     fleet.stop();

@@ -42,5 +42,6 @@ mod traffic;
 mod transfer;
 mod two_gateways;
 mod upgrade;
+mod upstream_http2;
 mod web_app;
 mod websocket;

@@ -1,6 +1,6 @@
 //! https upstreams, in front of real servers: whom the gateway believes, what it shows of itself, and what it says when it does not work.
 
-mod server;
+pub(crate) mod server;
 
 use plimsoll_testbed::poll::until_blocking;
 use serde_json::Value;

@@ -2,8 +2,13 @@
 "use strict";
 
 const { createHash } = require("node:crypto");
-const { createServer } = require("node:http");
-const { WebSocketServer } = require("ws");
+const { readFileSync } = require("node:fs");
+const http = require("node:http");
+const http2 = require("node:http2");
+const WebSocket = require("ws");
+
+// "http1", "http2" without TLS, or "https": both, with the certificate that CERTIFICATE and KEY name.
+const SPEAKS = process.env.SPEAKS ?? "http1";
 
 const FILE = Buffer.from(Array.from({ length: 100_000 }, (_, index) => index % 251));
 
@@ -20,7 +25,9 @@ const seen = async (request, response) => {
     bytes += chunk.length;
     hash.update(chunk);
   }
-  const { method, url, headers, trailers, httpVersion } = request;
+  const { method, url, trailers, httpVersion } = request;
+  // HTTP/2 says in another way whom it asks.
+  const headers = { host: request.headers[":authority"], ...request.headers };
   json(response, { method, url, headers, trailers, httpVersion, bytes, sha256: hash.digest("hex"), continued: request.continued ?? false });
 };
 
@@ -79,10 +86,19 @@ const answer = (request, response) => {
   response.writeHead(404, { "content-length": 0 }).end();
 };
 
-const server = createServer({ maxHeaderSize: 64 * 1024 }, answer);
+const create = {
+  http1: () => http.createServer({ maxHeaderSize: 64 * 1024 }, answer),
+  http2: () => http2.createServer({ settings: { enableConnectProtocol: true } }, answer),
+  https: () => {
+    const [cert, key] = [process.env.CERTIFICATE, process.env.KEY].map((file) => readFileSync(file));
+    return http2.createSecureServer({ cert, key, allowHTTP1: true }, answer);
+  },
+};
+const server = create[SPEAKS]();
 server.on("checkContinue", (request, response) => {
   if (request.url === "/unwanted") {
-    response.writeHead(417, { "content-length": 0, connection: "close" }).end();
+    const ends = SPEAKS === "http1" ? { connection: "close" } : {};
+    response.writeHead(417, { "content-length": 0, ...ends }).end();
     return;
   }
   request.continued = true;
@@ -90,8 +106,19 @@ server.on("checkContinue", (request, response) => {
   answer(request, response);
 });
 
-const sockets = new WebSocketServer({ server, path: "/echo", handleProtocols: (offered) => [...offered][0], perMessageDeflate: true });
-sockets.on("connection", (socket) => socket.on("message", (data, isBinary) => socket.send(data, { binary: isBinary })));
+const echo = (socket) => socket.on("message", (data, isBinary) => socket.send(data, { binary: isBinary }));
+const sockets = new WebSocket.WebSocketServer({ server, path: "/echo", handleProtocols: (offered) => [...offered][0], perMessageDeflate: true });
+sockets.on("connection", echo);
+// On a stream (RFC 8441): the library knows only sockets.
+if (SPEAKS === "http2") {
+  server.on("connect", ({ stream }) => {
+    stream.respond({ ":status": 200 });
+    stream.setNoDelay = () => {};
+    const socket = new WebSocket(null, undefined, {});
+    socket.setSocket(stream, Buffer.alloc(0), { maxPayload: 1 << 24, skipUTF8Validation: false, allowSynchronousEvents: true });
+    echo(socket);
+  });
+}
 
 server.listen(Number(process.env.PORT), "127.0.0.1");
 process.on("SIGTERM", () => process.exit(0));
