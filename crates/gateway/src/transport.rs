@@ -1,5 +1,7 @@
 //! A connected byte stream: TCP, TLS over it, or a Unix socket.
 
+mod direct;
+
 use std::io::{self, IoSlice};
 use std::pin::Pin;
 use std::task::{Context, Poll, Waker};
@@ -7,6 +9,8 @@ use std::task::{Context, Poll, Waker};
 use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
 use tokio::net::{TcpStream, UnixStream};
 use tokio_rustls::TlsStream;
+
+use crate::tunnel::{End, poll_read};
 
 #[derive(Debug)]
 pub(crate) enum Transport {
@@ -87,6 +91,22 @@ macro_rules! delegate {
             }
         }
     };
+}
+
+impl End for Transport {
+    fn poll_take(&mut self, cx: &mut Context<'_>, buffer: &mut [u8], waits: &mut bool) -> Poll<io::Result<usize>> {
+        match self {
+            Self::Tcp(stream) => direct::poll_take(stream, cx, buffer, waits),
+            _ => poll_read(self, cx, buffer),
+        }
+    }
+
+    fn poll_give(&mut self, cx: &mut Context<'_>, bytes: &[u8]) -> Poll<io::Result<usize>> {
+        match self {
+            Self::Tcp(stream) => direct::poll_give(stream, cx, bytes),
+            _ => Pin::new(self).poll_write(cx, bytes),
+        }
+    }
 }
 
 impl AsyncRead for Transport {

@@ -1,7 +1,7 @@
 //! The time that decisions are told: nanoseconds since the process began, small enough for an atomic.
 //!
-//! A decision costs less than asking what time it is, and a request takes a dozen of them. So a task may hold its clock: it is read once each
-//! time the task is woken, and stands still until the task waits again, which is microseconds later.
+//! A decision costs less than asking what time it is, and a request takes a dozen of them. So a task may hold its clock: it is read when it is
+//! first asked after the task was woken, and stands still until the task waits again, which is microseconds later.
 
 use std::cell::Cell;
 use std::pin::Pin;
@@ -15,18 +15,45 @@ use tokio::time::Instant;
 static EPOCH: LazyLock<Instant> = LazyLock::new(Instant::now);
 
 thread_local! {
-    /// What the clock of the task that runs on this thread was read to say.
-    static HELD: Cell<Option<(Instant, u64)>> = const { Cell::new(None) };
+    /// The clock of the task that runs on this thread.
+    static HELD: Cell<Clock> = const { Cell::new(Clock::Free) };
+}
+
+#[derive(Clone, Copy)]
+enum Clock {
+    /// Nobody holds it.
+    Free,
+    /// Held, and not asked yet.
+    Unread,
+    Read(Instant, u64),
 }
 
 /// Now.
 pub fn now() -> Instant {
-    HELD.get().map_or_else(Instant::now, |(now, _)| now)
+    match HELD.get() {
+        Clock::Read(now, _) => now,
+        clock => read(clock).0,
+    }
 }
 
 /// Now.
 pub fn now_ns() -> u64 {
-    HELD.get().map_or_else(|| to_ns(Instant::now()), |(_, now_ns)| now_ns)
+    match HELD.get() {
+        Clock::Read(_, now_ns) => now_ns,
+        clock => read(clock).1,
+    }
+}
+
+/// Apart, because most questions come after the first.
+#[cold]
+#[inline(never)]
+fn read(clock: Clock) -> (Instant, u64) {
+    let now = Instant::now();
+    let now_ns = to_ns(now);
+    if matches!(clock, Clock::Unread) {
+        HELD.set(Clock::Read(now, now_ns));
+    }
+    (now, now_ns)
 }
 
 /// How long ago that was.
@@ -43,7 +70,7 @@ pub(crate) fn to_instant(ns: u64) -> Instant {
     *EPOCH + Duration::from_nanos(ns)
 }
 
-/// A task whose clock is read once for each time it is woken. For tasks that wait often and never compute for long.
+/// A task whose clock is read at most once for each time it is woken. For tasks that wait often and never compute for long.
 pub fn held<F: Future>(task: F) -> Held<F> {
     Held { task }
 }
@@ -62,14 +89,13 @@ impl<F: Future> Future for Held<F> {
     type Output = F::Output;
 
     fn poll(self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<F::Output> {
-        let now = Instant::now();
-        let _release = Release(HELD.replace(Some((now, to_ns(now)))));
+        let _release = Release(HELD.replace(Clock::Unread));
         self.project().task.poll(context)
     }
 }
 
 /// Lets the clock go on, after a panic too.
-struct Release(Option<(Instant, u64)>);
+struct Release(Clock);
 
 impl Drop for Release {
     fn drop(&mut self) {

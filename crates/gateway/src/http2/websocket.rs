@@ -18,6 +18,7 @@ use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
 
 use crate::journey::Journey;
 use crate::message::{Framing, Headers, Response, ResponseHead};
+use crate::tunnel::End;
 
 pub(super) const NAME: &str = "websocket";
 /// The most that one write copies into a frame.
@@ -74,6 +75,8 @@ pub(crate) struct Pipe {
 fn broken(error: h2::Error) -> io::Error {
     error.into_io().unwrap_or_else(|| io::ErrorKind::ConnectionReset.into())
 }
+
+impl End for Pipe {}
 
 impl AsyncRead for Pipe {
     fn poll_read(mut self: Pin<&mut Self>, cx: &mut Context<'_>, buffer: &mut ReadBuf<'_>) -> Poll<io::Result<()>> {

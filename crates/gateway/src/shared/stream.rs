@@ -214,6 +214,8 @@ pub(crate) struct Tunnel {
     _place: Place,
 }
 
+impl crate::tunnel::End for Tunnel {}
+
 impl AsyncRead for Tunnel {
     fn poll_read(mut self: Pin<&mut Self>, cx: &mut Context<'_>, buffer: &mut ReadBuf<'_>) -> Poll<io::Result<()>> {
         Pin::new(&mut self.pipe).poll_read(cx, buffer)

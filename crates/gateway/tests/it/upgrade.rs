@@ -2,11 +2,12 @@
 
 use std::sync::Arc;
 
+use tokio::io::{AsyncReadExt, AsyncWriteExt, split};
 use tokio::sync::Notify;
 
 use crate::edge::{Edge, get};
 use crate::origin::{Origin, Visit, ok};
-use crate::peer::{Peer, ms};
+use crate::peer::{Peer, in_time, ms};
 
 const ASK: &str = "GET /chat HTTP/1.1\r\nhost: a\r\nconnection: Upgrade, keep-alive\r\nupgrade: websocket\r\nsec-websocket-key: k\r\n\r\n";
 const SWITCH: &str = "HTTP/1.1 101 Switching Protocols\r\nconnection: upgrade\r\nupgrade: websocket\r\nsec-websocket-accept: y\r\n\r\n";
@@ -93,6 +94,27 @@ async fn a_side_that_has_said_all_may_still_listen() {
     client.send("still here").await;
     client.finish().await;
     client_is_done.notified().await;
+}
+
+/// Far more than all of them hold on the way, so that each has to wait for the others again and again.
+#[tokio::test]
+async fn a_flood_passes_both_ways_at_once() {
+    let sent: Vec<u8> = (0..8 * 1024 * 1024_u32).map(|index| (index.wrapping_mul(2_654_435_761) >> 24) as u8).collect();
+    let origin = Origin::start(|mut visit| async move {
+        visit.request().await;
+        visit.send(SWITCH).await;
+        let mut bytes = vec![0; 48 * 1024];
+        while let Ok(count @ 1..) = visit.peer.stream.read(&mut bytes).await {
+            visit.peer.stream.write_all(&bytes[..count]).await.unwrap();
+        }
+    })
+    .await;
+    let edge = Edge::before(&[&origin]).await;
+    let (mut back, mut there) = split(upgraded(&edge).await.stream);
+    let mut received = vec![0; sent.len()];
+    let both = async { tokio::join!(there.write_all(&sent), back.read_exact(&mut received)) };
+    let (written, read) = in_time("the flood", both).await;
+    assert!(written.is_ok() && read.is_ok() && received == sent);
 }
 
 #[tokio::test]
