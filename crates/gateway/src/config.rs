@@ -121,9 +121,17 @@ pub struct Retry {
     pub on_status: Vec<u16>,
 }
 
+/// What the log says of requests.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct AccessLog {
+    pub lines: Lines,
+    /// Whether lines have the query, in which secrets may stand.
+    pub query: bool,
+}
+
 /// Which requests get a line in the log.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum AccessLog {
+pub enum Lines {
     Errors,
     All,
     Off,

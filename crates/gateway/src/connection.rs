@@ -49,7 +49,7 @@ pub(crate) async fn serve(worker: Rc<Worker>, mut stream: TcpStream, address: So
         // It takes no place while it is being told, or those turned away would keep out others.
         drop(closed);
         let Some(_place) = TurnedAway::enter(&worker) else { return };
-        let Some((transport, channel)) = receive(&worker, &plan, stream, speaks).await else { return };
+        let Some((transport, channel)) = receive(&worker, &plan, stream, address, speaks).await else { return };
         let peer = Peer::new(address.ip(), channel, &plan.config.trusted_proxies);
         return Box::pin(turn_away(worker, transport, peer, Reason::TooManyConnections)).await;
     }
@@ -57,7 +57,7 @@ pub(crate) async fn serve(worker: Rc<Worker>, mut stream: TcpStream, address: So
         drop(closed);
         return Box::pin(refuse_crowd(worker, &plan, stream, address, speaks)).await;
     };
-    let Some((mut transport, channel)) = receive(&worker, &plan, stream, speaks).await else { return };
+    let Some((mut transport, channel)) = receive(&worker, &plan, stream, address, speaks).await else { return };
     let peer = Peer::new(address.ip(), channel, &plan.config.trusted_proxies);
     // A connection may outlive many plans.
     drop(plan);
@@ -69,12 +69,13 @@ pub(crate) async fn serve(worker: Rc<Worker>, mut stream: TcpStream, address: So
 }
 
 /// Makes a connection one on which HTTP is spoken.
-async fn receive(worker: &Worker, plan: &Plan, stream: TcpStream, speaks: Speaks) -> Option<(Transport, Channel)> {
+async fn receive(worker: &Worker, plan: &Plan, stream: TcpStream, address: SocketAddr, speaks: Speaks) -> Option<(Transport, Channel)> {
     if speaks == Speaks::Http {
         return Some((stream.into(), Channel::Plain));
     }
     // Without certificates any more: a reload has taken them away.
     let tls = plan.config.tls.as_ref()?;
+    let lines = tls::Lines { client: address.ip(), seldom: &worker.unbelieved };
     let hurried = async {
         worker.drain.clone().idle_ends().await;
         sleep(HANDSHAKE_GRACE).await;
@@ -82,7 +83,7 @@ async fn receive(worker: &Worker, plan: &Plan, stream: TcpStream, speaks: Speaks
     tokio::select! {
         biased;
         // Boxed: connections without TLS would carry its room along.
-        received = Box::pin(tls::receive(tls, stream, plan.config.timeouts.head, &worker.edge.handshakes)) => received,
+        received = Box::pin(tls::receive(tls, stream, plan.config.timeouts.head, &worker.edge.handshakes, lines)) => received,
         () = hurried => None,
     }
 }

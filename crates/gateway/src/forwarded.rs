@@ -92,7 +92,7 @@ impl Hop {
         put(self.request_id.as_bytes());
         if let Channel::Tls { client: Some(certificate) } = &self.peer.channel {
             put(b"\r\nclient-cert: ");
-            put(certificate);
+            put(&certificate.field);
         }
         put(b"\r\n");
     }

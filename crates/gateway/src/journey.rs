@@ -1,5 +1,7 @@
 //! What happened to one request: counted and logged once, when its answer is over or its client has left.
 
+mod details;
+
 use std::sync::Arc;
 use std::sync::atomic::Ordering::Relaxed;
 use std::time::Duration;
@@ -11,13 +13,13 @@ use plimsoll_policy::clock::{self, now_ns};
 use plimsoll_policy::{Reason, Refusal};
 use tokio::time::Instant;
 
-use crate::config::AccessLog;
+use crate::config::{AccessLog, Lines};
 use crate::disclosure::Timing;
 use crate::forwarded::Hop;
+use crate::message::Request;
+use crate::peer::Channel;
 use crate::stats::EdgeStats;
-
-/// A path in the log may be this long.
-const PATH_BYTES_MAX: usize = 256;
+use details::{Details, shown};
 
 /// Ends when it is dropped, whichever way the request ended.
 pub(crate) struct Journey {
@@ -45,6 +47,8 @@ pub(crate) struct Journey {
     fallback: Option<Arc<str>>,
     /// Why, in words for the log only.
     cause: Option<String>,
+    /// For the line in the log, if one is likely.
+    details: Option<Box<Details>>,
     /// Where its time goes, for answers that tell.
     timing: Option<Box<Timing>>,
     client_left: bool,
@@ -73,6 +77,7 @@ impl Journey {
             refused_by: None,
             fallback: None,
             cause: None,
+            details: None,
             timing: None,
             client_left: false,
             complete: false,
@@ -81,6 +86,25 @@ impl Journey {
 
     pub(crate) fn started(&self) -> Instant {
         self.started
+    }
+
+    /// Keeps what a line in the log will say, if every request has one.
+    pub(crate) fn begins(&mut self, request: &Request) {
+        if self.access_log.lines == Lines::All {
+            self.describe(request);
+        }
+    }
+
+    /// Whether there is something to tell an operator by now.
+    pub(crate) fn has_trouble(&self) -> bool {
+        self.refused_by.is_some() || self.cause.is_some() || self.status.is_some_and(|status| status.is_server_error())
+    }
+
+    /// Keeps what a line in the log will say, if there is one.
+    pub(crate) fn describe(&mut self, request: &Request) {
+        if self.access_log.lines != Lines::Off && self.details.is_none() {
+            self.details = Some(Box::new(Details::of(request)));
+        }
     }
 
     /// The answer will tell where the time went.
@@ -196,8 +220,14 @@ impl Journey {
     fn log(&self, status: u16, left_out: u64) {
         let duration_ms = milliseconds(clock::since(self.started));
         let queue_ms = milliseconds(self.queued + self.queues_for());
-        let path_end = memchr::memchr(b'?', &self.target).unwrap_or(self.target.len()).min(PATH_BYTES_MAX);
-        let path = String::from_utf8_lossy(&self.target[..path_end]);
+        let (path, query) = self.target.split_at(memchr::memchr(b'?', &self.target).unwrap_or(self.target.len()));
+        // It may hold secrets.
+        let query = if self.access_log.query { query } else { &[] };
+        let details = self.details.as_deref();
+        let certificate = match self.hop.channel() {
+            Channel::Tls { client: Some(certificate) } => &*certificate.subject,
+            _ => "",
+        };
         let instance = self.instance.as_deref().unwrap_or_default();
         let refused_by = self.refused_by.map_or("", Reason::slug);
         macro_rules! event {
@@ -207,10 +237,15 @@ impl Journey {
                     $level,
                     request.id = self.hop.request_id.as_str(),
                     http.method = self.method.as_str(),
-                    http.path = %path.escape_debug(),
+                    http.host = shown(details.map_or(&[], |details| &details.host)),
+                    http.path = shown(path),
+                    http.query = shown(query.get(1..).unwrap_or_default()),
+                    http.version = details.map_or("", |details| details.version.number()),
+                    http.user_agent = shown(details.map_or(&[], |details| &details.user_agent)),
                     http.route = self.route.as_deref().unwrap_or_default(),
                     http.status = status,
                     client.ip = %self.hop.client,
+                    client.certificate = certificate,
                     policy.refused_by = refused_by,
                     policy.fallback = self.fallback.as_deref().unwrap_or_default(),
                     upstream.instance = instance,
@@ -241,11 +276,11 @@ impl Drop for Journey {
         }
         // 499 is what the field calls a client that closed before it had an answer.
         let status = self.status.map_or(499, |status| status.as_u16());
-        let wanted = match self.access_log {
-            AccessLog::All => Some(0),
-            AccessLog::Errors if self.was_shed() => self.edge.shed_lines.take(now_ns()),
-            AccessLog::Errors => (status >= 500 || self.refused_by.is_some() || self.cause.is_some()).then_some(0),
-            AccessLog::Off => None,
+        let wanted = match self.access_log.lines {
+            Lines::All => Some(0),
+            Lines::Errors if self.was_shed() => self.edge.shed_lines.take(now_ns()),
+            Lines::Errors => self.has_trouble().then_some(0),
+            Lines::Off => None,
         };
         if let Some(left_out) = wanted {
             self.log(status, left_out);

@@ -16,9 +16,17 @@ pub(crate) enum Channel {
     /// Unencrypted, at a door where TLS is spoken.
     Misdirected,
     Tls {
-        /// The verified certificate of the client, as instances are shown it.
-        client: Option<Box<[u8]>>,
+        client: Option<Box<ClientCertificate>>,
     },
+}
+
+/// Who a client has proven to be.
+#[derive(Debug)]
+pub(crate) struct ClientCertificate {
+    /// As instances are shown it: a byte sequence of structured fields (RFC 9440, section 2.1).
+    pub(crate) field: Box<[u8]>,
+    /// For people.
+    pub(crate) subject: Box<str>,
 }
 
 #[derive(Debug)]

@@ -18,7 +18,7 @@ use crate::fallback;
 use crate::forwarded::Hop;
 use crate::interim::Interim;
 use crate::journey::Journey;
-use crate::message::{Framing, Headers, Name, Request, Response};
+use crate::message::{Framing, Headers, Name, Request, Response, ResponseBody};
 use crate::peer::Peer;
 use crate::plan::Plan;
 use crate::route::{Asked, Route};
@@ -53,6 +53,7 @@ pub(crate) async fn run(worker: &Worker, peer: Rc<Peer>, request: &mut Request, 
     let plan = worker.plan();
     let hop = Hop::new(peer, &request.headers, &plan.config.trusted_proxies);
     let mut journey = Journey::begin(&worker.edge, plan.config.access_log, hop, request.method.clone(), request.target.clone());
+    journey.begins(request);
     let wanted = plan.config.disclosure.as_ref().map(|disclosure| disclosure.wanted(&journey.hop, &request.headers));
     if wanted.is_some_and(|wanted| wanted.timing) {
         journey.times();
@@ -67,6 +68,10 @@ pub(crate) async fn run(worker: &Worker, peer: Rc<Peer>, request: &mut Request, 
             Response::refusal(&refusal, journey.hop.request_id.as_str())
         }
     };
+    // What is still to come may break off.
+    if journey.has_trouble() || !matches!(response.body, ResponseBody::Full(_) | ResponseBody::Empty) {
+        journey.describe(request);
+    }
     if let Some(tls) = &plan.config.tls {
         tls::harden(tls, &journey.hop, &mut response.head);
     }

@@ -12,10 +12,12 @@
 
 mod agreed;
 mod certificate;
+mod der;
 mod files;
 mod handshake;
 mod issuance;
 mod store;
+mod subject;
 mod terms;
 mod unencrypted;
 mod validity;
@@ -33,7 +35,7 @@ use tokio_rustls::rustls::ServerConfig;
 pub use certificate::{Certificate, Flaw};
 pub use files::{Error as FileError, Files};
 use agreed::{Agreed, Authorities};
-pub(crate) use handshake::{HandshakeStats, receive};
+pub(crate) use handshake::{HandshakeStats, Lines, receive};
 pub use issuance::{Issuance, Ordered};
 pub use store::{Shelf, Store};
 use terms::Terms;

@@ -70,6 +70,8 @@ pub(crate) struct Worker {
     pub(crate) floods: Seldom,
     /// Lines about connections without the PROXY header that they need.
     pub(crate) unannounced: Seldom,
+    /// Lines about clients whose certificates are not believed.
+    pub(crate) unbelieved: Seldom,
 }
 
 impl Worker {
@@ -95,6 +97,7 @@ pub(crate) async fn run(start: Start) -> io::Result<()> {
         crowds: Seldom::default(),
         floods: Seldom::default(),
         unannounced: Seldom::default(),
+        unbelieved: Seldom::default(),
     });
     let connections = TaskTracker::new();
     let mut accepting = JoinSet::new();

@@ -16,14 +16,32 @@ pub struct Banner<'a> {
     /// Where TLS is spoken, if it is.
     pub encrypted: Option<Encrypted>,
     pub operator: SocketAddr,
-    /// Names of the instances, or of the upstreams.
-    pub instances: Vec<String>,
-    pub ready_after: Duration,
+    pub behind: Behind,
     /// Where shared state lives, if this process gives instances one.
     pub state: Option<String>,
     /// A path worth asking for.
     pub path: &'a str,
     pub settings: &'a Settings,
+}
+
+/// Who answers.
+pub enum Behind {
+    /// Instances that this process has started, all of them ready.
+    Fleet { names: Vec<String>, ready_after: Duration },
+    /// Servers that somebody else runs, as they are written. Nothing is promised about them: their names may yet stand for nobody.
+    Servers(Vec<String>),
+}
+
+impl fmt::Display for Behind {
+    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Fleet { names, ready_after } => {
+                writeln!(formatter, "  instances  {}   ready in {:.2} s", names.join(" "), ready_after.as_secs_f64())
+            }
+            Self::Servers(listed) if listed.is_empty() => Ok(()),
+            Self::Servers(listed) => writeln!(formatter, "  servers    {}", listed.join(" ")),
+        }
+    }
 }
 
 /// The way in for those who come by https.
@@ -86,7 +104,7 @@ impl fmt::Display for Banner<'_> {
             }
         }
         writeln!(formatter, "  dashboard  {}", url(self.operator))?;
-        writeln!(formatter, "  instances  {}   ready in {:.2} s", self.instances.join(" "), self.ready_after.as_secs_f64())?;
+        write!(formatter, "{}", self.behind)?;
         if let Some(state) = &self.state {
             writeln!(formatter, "  state      {state}")?;
         }
@@ -109,5 +127,20 @@ impl fmt::Display for Banner<'_> {
         writeln!(formatter, "       every value and where it comes from: plimsoll explain")?;
         let target = self.encrypted.as_ref().and_then(Encrypted::for_curl).unwrap_or_else(|| format!("localhost:{}", self.gateway.port()));
         write!(formatter, "\ntry    curl -i {target}{}\n", self.path)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn nobody_is_called_ready_whom_nobody_has_asked() {
+        let names = |names: &[&str]| names.iter().map(|name| (*name).to_owned()).collect::<Vec<_>>();
+        let servers = Behind::Servers(names(&["http://127.0.0.1:9000", "http://nowhere.example:80"]));
+        assert_eq!(servers.to_string(), "  servers    http://127.0.0.1:9000 http://nowhere.example:80\n");
+        assert_eq!(Behind::Servers(Vec::new()).to_string(), "", "an edge that answers by itself");
+        let fleet = Behind::Fleet { names: names(&["api-1", "api-2"]), ready_after: Duration::from_millis(120) };
+        assert_eq!(fleet.to_string(), "  instances  api-1 api-2   ready in 0.12 s\n");
     }
 }

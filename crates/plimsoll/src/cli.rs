@@ -119,9 +119,10 @@ gateway.timeouts.drain. Exit code 0: the new one serves. 1: it could not, and ev
     /// Find every mistake in the configuration
     #[command(after_help = "Examples:
   plimsoll check
-  plimsoll check --config edge.toml --json
+  plimsoll check gateway --config edge.toml --json
 
-Exit code 0 means that a start would accept it; 2 means that it has mistakes, all of which are shown.")]
+Exit code 0 means that a start would accept it: by the verb that is named, or else by one of them.
+2 means that it has mistakes, all of which are shown.")]
     Check(CheckArgs),
     /// Show every value in force and where it was set, or which route takes a request
     #[command(after_help = "Examples:
@@ -177,11 +178,34 @@ pub struct RunningArgs {
 
 #[derive(Debug, clap::Args)]
 pub struct CheckArgs {
+    /// The verb that will be started with it; what it alone would refuse is a mistake, too
+    #[arg(value_name = "VERB")]
+    pub verb: Option<StartingVerb>,
     #[command(flatten)]
     pub settings: SettingFlags,
     /// Print JSON
     #[arg(long)]
     pub json: bool,
+}
+
+/// What starts an edge.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
+pub enum StartingVerb {
+    Gateway,
+    Run,
+    Up,
+}
+
+impl StartingVerb {
+    pub const ALL: [Self; 3] = [Self::Gateway, Self::Run, Self::Up];
+
+    pub const fn as_str(self) -> &'static str {
+        match self {
+            Self::Gateway => "gateway",
+            Self::Run => "run",
+            Self::Up => "up",
+        }
+    }
 }
 
 #[derive(Debug, clap::Args)]

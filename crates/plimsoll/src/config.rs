@@ -28,6 +28,7 @@ mod settings;
 mod shape;
 mod source;
 mod suggest;
+mod synonyms;
 mod table;
 mod tls;
 mod upstream;
@@ -80,7 +81,17 @@ pub struct Loaded {
     /// The places of [`Settings::upstreams`] and [`Settings::routes`].
     pub upstream_places: Vec<Place>,
     pub route_places: Vec<Place>,
-    pub warnings: Vec<Mistake>,
+    /// Where routes name their hosts, if they do.
+    pub host_places: Vec<Option<Place>>,
+    /// After [`load`] these are warnings.
+    pub mistakes: Vec<Mistake>,
+}
+
+impl Loaded {
+    /// Only what nothing is wrong with is to be started with.
+    fn judged(self) -> Result<Self, Mistakes> {
+        if self.mistakes.iter().any(Mistake::is_error) { Err(Mistakes(self.mistakes)) } else { Ok(self) }
+    }
 }
 
 /// Everything that is wrong, at least one error among it.
@@ -89,6 +100,11 @@ pub struct Mistakes(pub Vec<Mistake>);
 
 /// Reads all layers and reports every mistake in any of them.
 pub fn load(flags: &Flags, environment: &Environment) -> Result<Loaded, Mistakes> {
+    examine(flags, environment).judged()
+}
+
+/// The same, as far as the layers can be read: to be looked at further, not to be started with.
+pub fn examine(flags: &Flags, environment: &Environment) -> Loaded {
     let mut draft = Draft::default();
     let file = choose_file(flags, environment);
     if let Some(path) = &file {
@@ -135,17 +151,15 @@ fn choose_file(flags: &Flags, environment: &Environment) -> Option<PathBuf> {
     named.or_else(|| Path::new(FILE_NAME).exists().then(|| FILE_NAME.into()))
 }
 
-fn finish(draft: Draft, file: Option<PathBuf>) -> Result<Loaded, Mistakes> {
+fn finish(draft: Draft, file: Option<PathBuf>) -> Loaded {
     let Draft { mut settings, origins, upstreams, routes, mut mistakes, .. } = draft;
     mistakes.sort_by_key(Mistake::order);
-    if mistakes.iter().any(Mistake::is_error) {
-        return Err(Mistakes(mistakes));
-    }
+    let host_places = routes.iter().map(|entry| entry.field("host").cloned()).collect();
     let (upstreams, upstream_places) = split(upstreams);
     let (routes, route_places) = split(routes);
     settings.upstreams = upstreams;
     settings.routes = routes;
-    Ok(Loaded { settings, file, origins, upstream_places, route_places, warnings: mistakes })
+    Loaded { settings, file, origins, upstream_places, route_places, host_places, mistakes }
 }
 
 fn split<T>(entries: Vec<Entry<T>>) -> (Vec<T>, Vec<Place>) {

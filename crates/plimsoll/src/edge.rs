@@ -10,7 +10,7 @@ pub mod tls;
 use std::net::SocketAddr;
 use std::thread;
 
-use plimsoll_gateway::config::{AccessLog, Door, Limits, Probe, Protocol, Retry, Speaks, Timeouts, UpstreamConfig};
+use plimsoll_gateway::config::{AccessLog, Door, Limits, Lines, Probe, Protocol, Retry, Speaks, Timeouts, UpstreamConfig};
 use plimsoll_gateway::disclosure::Removed;
 use plimsoll_gateway::sender::Sender;
 use plimsoll_gateway::{Gateway, Listening, OnHealth, Setup, Source, balance, outlier};
@@ -74,12 +74,16 @@ pub fn config(settings: &Settings) -> Result<plimsoll_gateway::Config, Failure> 
         compression: compression::of(&settings.gateway.compression),
         removed: Removed::new(settings.gateway.response_headers.remove.clone()),
         disclosure: disclosure::of(&settings.gateway.response_headers),
-        access_log: match settings.log.access {
-            config::AccessLog::Errors => AccessLog::Errors,
-            config::AccessLog::All => AccessLog::All,
-            config::AccessLog::Off => AccessLog::Off,
-        },
+        access_log: AccessLog { lines: lines(settings.log.access), query: settings.log.query == config::Switch::On },
     })
+}
+
+fn lines(written: config::AccessLog) -> Lines {
+    match written {
+        config::AccessLog::Errors => Lines::Errors,
+        config::AccessLog::All => Lines::All,
+        config::AccessLog::Off => Lines::Off,
+    }
 }
 
 /// How the instances that this process runs are balanced and judged.

@@ -19,7 +19,7 @@ use plimsoll_supervisor::{Backoff, Instance, SELF_EXE, Spec, State, Supervisor};
 use tokio::sync::watch;
 use tokio::time::Instant;
 
-use crate::banner::{self, Banner, Encrypted};
+use crate::banner::{self, Banner, Behind, Encrypted};
 use crate::edge;
 use crate::ground::Ground;
 use crate::operator::Operator;
@@ -93,15 +93,14 @@ pub async fn run(plan: Plan, mut start: Start) -> Result<(), Failure> {
         Ok(is_up) => {
             let mut end = End::Stop;
             if is_up {
-                let (instances, state, path, ready_after) = (names, plan.state, plan.path, started.elapsed());
+                let behind = Behind::Fleet { names, ready_after: started.elapsed() };
                 let banner = Banner {
                     gateway: address,
                     encrypted,
                     operator: operator_address,
-                    instances,
-                    ready_after,
-                    state,
-                    path,
+                    behind,
+                    state: plan.state,
+                    path: plan.path,
                     settings: &settings,
                 };
                 running.systemd.ready();

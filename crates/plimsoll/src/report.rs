@@ -62,6 +62,16 @@ impl Failure {
         self
     }
 
+    /// The error with its causes, on one line.
+    pub fn message(&self) -> String {
+        format!("{:#}", self.error)
+    }
+
+    /// What to do about it.
+    pub fn advice(&self) -> Option<&str> {
+        self.hint.as_deref()
+    }
+
     /// Text that stands above the error.
     #[must_use]
     pub fn details(mut self, details: String) -> Self {

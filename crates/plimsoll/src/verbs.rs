@@ -46,7 +46,7 @@ pub fn report(failure: &Failure) -> ExitCode {
 /// The settings in force. Warnings are printed; mistakes are the user's turn.
 fn load(flags: &Flags, environment: &Environment) -> Result<Loaded, Failure> {
     let loaded = config::load(flags, environment).map_err(mistaken)?;
-    for warning in &loaded.warnings {
+    for warning in &loaded.mistakes {
         eprintln!("{warning}");
     }
     Ok(loaded)

@@ -21,7 +21,7 @@ pub struct Redirect {
 }
 
 impl Redirect {
-    /// `location` may hold `{host}` (without its port), `{path}`, `{query}` and the names of the route's pattern.
+    /// `location` may hold `{host}` (without its port), `{port}`, `{path}`, `{query}` and the names of the route's pattern.
     pub fn new(status: u16, location: &str, pattern: &Pattern) -> Result<Self, Error> {
         let status = match status {
             301 | 302 | 303 | 307 | 308 => StatusCode::from_u16(status).expect("a redirect"),
@@ -83,6 +83,19 @@ mod tests {
             Some("https://docs.example.com:8443/v1/a/b#top"),
         );
         check(&redirect("/*", "{path}/"), "/a", Some("/a/"));
+        let www = redirect("/*", "http://www.{host}:{port}{path}");
+        check(&www, "/a", Some("http://www.Shop.example:8080/a"));
+        for (host, led_to) in [
+            ("shop.example", "http://www.shop.example/a"),
+            ("shop.example:", "http://www.shop.example/a"),
+            ("shop.example.:81", "http://www.shop.example:81/a"),
+            ("shop.example:443", "http://www.shop.example:443/a"),
+        ] {
+            assert_eq!(location(&www, host, "/a").as_deref(), Some(led_to), "{host}");
+        }
+        check(&redirect("/*", "https://{host}:{port}"), "/", Some("https://Shop.example:8080"));
+        assert_eq!(location(&redirect("/*", "https://{host}:{port}/"), "[::1]:8080", "/").as_deref(), Some("https://[::1]:8080/"));
+        assert_eq!(location(&redirect("/*", "https://{host}:{port}/"), "[::1]", "/").as_deref(), Some("https://[::1]/"));
     }
 
     #[test]

@@ -23,6 +23,8 @@ enum Piece {
     NamedInQuery(Named),
     /// The host without its port.
     Host,
+    /// The port that the client has named. Where it has named none, the colon before it is left out, too.
+    Port,
     Path,
     PathInQuery,
     Query,
@@ -133,6 +135,7 @@ impl Template {
                 Piece::Named(named) => join(&mut out, part(*named)?),
                 Piece::NamedInQuery(named) => push_in_query(&mut out, part(*named)?),
                 Piece::Host => out.extend_from_slice(Some(without_port(filling.host)).filter(|host| !host.is_empty()).ok_or(Ambiguous)?),
+                Piece::Port => push_port(&mut out, filling.host),
                 Piece::Path => join(&mut out, path()?),
                 Piece::PathInQuery => push_in_query(&mut out, path()?),
                 Piece::Query => push_query(&mut out, filling.query),
@@ -142,7 +145,7 @@ impl Template {
     }
 
     fn needs_path(&self) -> bool {
-        !self.0.iter().all(|piece| matches!(piece, Piece::Literal(_) | Piece::Host | Piece::Query))
+        !self.0.iter().all(|piece| matches!(piece, Piece::Literal(_) | Piece::Host | Piece::Port | Piece::Query))
     }
 }
 
@@ -159,6 +162,15 @@ fn push_in_query(out: &mut Vec<u8>, text: &[u8]) {
             b'&' | b'=' | b'+' | b';' => out.extend(format!("%{byte:02X}").into_bytes()),
             _ => out.push(*byte),
         }
+    }
+}
+
+fn push_port(out: &mut Vec<u8>, host: &[u8]) {
+    let named = host.iter().rposition(|byte| *byte == b':').map(|colon| &host[colon + 1..]);
+    match named.filter(|port| !port.is_empty() && port.iter().all(u8::is_ascii_digit)) {
+        Some(port) => out.extend_from_slice(port),
+        None if out.ends_with(b":") => drop(out.pop()),
+        None => {}
     }
 }
 
@@ -223,6 +235,7 @@ fn authority(text: &str, written: &str) -> Result<Vec<Piece>, Error> {
         Written::Literal(text) if text.contains('@') => Err(Error::Location(written.to_owned())),
         Written::Literal(text) => literal(text),
         Written::Place("host") => Ok(Piece::Host),
+        Written::Place("port") => Ok(Piece::Port),
         Written::Place(name) => Err(Error::PartInHost((*name).to_owned())),
     });
     let made: Vec<_> = made.collect::<Result<_, _>>()?;

@@ -11,7 +11,7 @@ const SEGMENTS_MAX: usize = 64;
 const NAME_BYTES_MAX: usize = 64;
 
 /// Names that stand for something else wherever a part of the path can be put in.
-const RESERVED: [&str; 3] = ["host", "path", "query"];
+const RESERVED: [&str; 4] = ["host", "port", "path", "query"];
 
 /// The pattern of a path: segments that are written out, segments with a name, and perhaps everything below.
 #[derive(Clone, Debug)]

@@ -1,6 +1,7 @@
 //! How a connection at a TLS door begins: with a handshake, or with somebody who does not know that it needs one.
 
 use std::io;
+use std::net::IpAddr;
 use std::sync::atomic::{AtomicU64, Ordering::Relaxed};
 use std::time::Duration;
 
@@ -12,9 +13,10 @@ use tokio::time::timeout;
 use tokio_rustls::rustls::{self, CommonState, HandshakeKind};
 use tokio_rustls::{TlsAcceptor, TlsStream};
 
-use super::Server;
 use super::store::CHALLENGE_PROTOCOL;
-use crate::peer::Channel;
+use super::{Server, subject};
+use crate::peer::{Channel, ClientCertificate};
+use crate::seldom::Seldom;
 use crate::transport::Transport;
 
 /// What came of handshakes.
@@ -91,13 +93,39 @@ impl Failure {
     }
 }
 
+/// What the log says of those who could not come in.
+#[derive(Clone, Copy)]
+pub(crate) struct Lines<'a> {
+    pub(crate) client: IpAddr,
+    /// Lines about certificates of clients.
+    pub(crate) seldom: &'a Seldom,
+}
+
+impl Lines<'_> {
+    /// A client whose certificate is not believed is more often somebody's who should come in than a stranger's: an operator must see it.
+    fn about(self, failure: Failure, error: &io::Error) {
+        if failure == Failure::ClientCertificate
+            && let Some(left_out) = self.seldom.take()
+        {
+            let setting = "gateway.tls.client_ca";
+            tracing::warn!(client.ip = %self.client, reason = %error, setting, left_out, "connection closed: no certificate that can be believed");
+        }
+    }
+}
+
 /// Makes a connection one on which HTTP is spoken; `None` when that is not to be had.
-pub(crate) async fn receive(server: &Server, stream: TcpStream, within: Duration, stats: &HandshakeStats) -> Option<(Transport, Channel)> {
+pub(crate) async fn receive(
+    server: &Server,
+    stream: TcpStream,
+    within: Duration,
+    stats: &HandshakeStats,
+    lines: Lines<'_>,
+) -> Option<(Transport, Channel)> {
     let begun = timeout(within, async {
         if begins_without_tls(&stream).await? {
             return Ok((Transport::Tcp(stream), Channel::Misdirected));
         }
-        let stream = TlsAcceptor::from(server.config()).accept(stream).await?;
+        let stream = TlsAcceptor::from(server.config()).accept(stream.into()).await?;
         let channel = Channel::Tls { client: client_certificate(stream.get_ref().1) };
         Ok((Transport::Tls(Box::new(TlsStream::from(stream))), channel))
     });
@@ -107,6 +135,7 @@ pub(crate) async fn receive(server: &Server, stream: TcpStream, within: Duration
             let failure = Failure::of(&error);
             // Scanners, and clients that trust other certificates: nothing that this side could mend.
             tracing::debug!(%error, reason = failure.slug(), "no TLS handshake");
+            lines.about(failure, &error);
             failure
         }
         Err(_) => Failure::Timeout,
@@ -139,10 +168,11 @@ async fn begins_without_tls(stream: &TcpStream) -> io::Result<bool> {
     Ok(first[0].is_ascii_alphabetic())
 }
 
-/// The client's verified certificate as instances are shown it: a byte sequence of structured fields (RFC 9440, section 2.1).
-fn client_certificate(state: &CommonState) -> Option<Box<[u8]>> {
+/// The client's certificate, which has been verified.
+fn client_certificate(state: &CommonState) -> Option<Box<ClientCertificate>> {
     let certificate = state.peer_certificates()?.first()?;
-    Some(format!(":{}:", STANDARD.encode(certificate)).into_bytes().into())
+    let field = format!(":{}:", STANDARD.encode(certificate)).into_bytes().into();
+    Some(Box::new(ClientCertificate { field, subject: subject::of(certificate).into() }))
 }
 
 #[cfg(test)]

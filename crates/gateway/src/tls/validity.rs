@@ -4,10 +4,8 @@
 
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
-const SEQUENCE: u8 = 0x30;
-const INTEGER: u8 = 0x02;
-/// `[0]`, constructed: the version.
-const VERSION: u8 = 0xa0;
+use super::der::{Reader, SEQUENCE};
+
 const UTC_TIME: u8 = 0x17;
 const GENERALIZED_TIME: u8 = 0x18;
 
@@ -26,57 +24,25 @@ impl Validity {
 
     /// The validity of a certificate in DER; `None` if it is none.
     pub fn of(certificate: &[u8]) -> Option<Self> {
-        let mut certificate = Reader(Reader(certificate).expect(SEQUENCE)?);
-        let mut signed = Reader(certificate.expect(SEQUENCE)?);
-        if signed.0.first() == Some(&VERSION) {
-            signed.expect(VERSION)?;
-        }
-        signed.expect(INTEGER)?;
-        // The algorithm of the signature, and who signed.
-        signed.expect(SEQUENCE)?;
+        let mut signed = Reader::from_issuer(certificate)?;
+        // Who signed.
         signed.expect(SEQUENCE)?;
         let mut validity = Reader(signed.expect(SEQUENCE)?);
-        Some(Self { not_before: validity.time()?, not_after: validity.time()? })
+        Some(Self { not_before: time(&mut validity)?, not_after: time(&mut validity)? })
     }
 }
 
-/// What is left to be read.
-struct Reader<'a>(&'a [u8]);
-
-impl<'a> Reader<'a> {
-    /// The next element: its tag and its contents.
-    fn element(&mut self) -> Option<(u8, &'a [u8])> {
-        let (&[tag, first], rest) = self.0.split_first_chunk()?;
-        let (length, rest) = match first {
-            0..=0x7f => (usize::from(first), rest),
-            // A certificate is shorter than three bytes of length can say.
-            0x81..=0x83 => {
-                let (bytes, rest) = rest.split_at_checked(usize::from(first & 0x7f))?;
-                (bytes.iter().fold(0, |length, byte| length << 8 | usize::from(*byte)), rest)
-            }
-            _ => return None,
-        };
-        let (contents, rest) = rest.split_at_checked(length)?;
-        self.0 = rest;
-        Some((tag, contents))
-    }
-
-    fn expect(&mut self, tag: u8) -> Option<&'a [u8]> {
-        self.element().filter(|(found, _)| *found == tag).map(|(_, contents)| contents)
-    }
-
-    fn time(&mut self) -> Option<SystemTime> {
-        match self.element()? {
-            (UTC_TIME, text) => {
-                let (year, rest) = digits(text, 2)?;
-                moment(if year < 50 { 2000 + year } else { 1900 + year }, rest)
-            }
-            (GENERALIZED_TIME, text) => {
-                let (year, rest) = digits(text, 4)?;
-                moment(year, rest)
-            }
-            _ => None,
+fn time(reader: &mut Reader<'_>) -> Option<SystemTime> {
+    match reader.element()? {
+        (UTC_TIME, text) => {
+            let (year, rest) = digits(text, 2)?;
+            moment(if year < 50 { 2000 + year } else { 1900 + year }, rest)
         }
+        (GENERALIZED_TIME, text) => {
+            let (year, rest) = digits(text, 4)?;
+            moment(year, rest)
+        }
+        _ => None,
     }
 }
 

@@ -3,7 +3,7 @@
 use std::io::Write;
 use std::sync::{Mutex, MutexGuard, Once};
 
-use plimsoll_gateway::config::AccessLog;
+use plimsoll_gateway::config::{AccessLog, Lines};
 use plimsoll_policy::admission;
 use serde_json::Value;
 
@@ -14,24 +14,29 @@ use crate::peer::{PATIENCE, ms, until};
 static LOG: Mutex<Vec<u8>> = Mutex::new(Vec::new());
 
 /// The log of the process: workers have threads of their own, so no subscriber of one thread sees them.
-struct Log(MutexGuard<'static, Vec<u8>>);
+pub(crate) struct Log(MutexGuard<'static, Vec<u8>>);
 
 impl Log {
     fn lock() -> Self {
         Self(LOG.lock().unwrap())
     }
 
-    fn listen() {
+    pub(crate) fn listen() {
         static ONCE: Once = Once::new();
         ONCE.call_once(|| tracing_subscriber::fmt().json().flatten_event(true).with_writer(Self::lock).init());
     }
 
     /// The line about the request for this path, once it is written.
-    async fn of(path: &str) -> Value {
+    pub(crate) async fn of(path: &str) -> Value {
+        Self::line(|line| line["http.path"] == path).await
+    }
+
+    /// The first such line, once it is written.
+    pub(crate) async fn line(is_meant: impl Fn(&Value) -> bool) -> Value {
         let find = || {
             let log = Self::lock();
             let mut lines = log.0.split(|byte| *byte == b'\n').filter_map(|line| serde_json::from_slice::<Value>(line).ok());
-            lines.find(|line| line["http.path"] == path)
+            lines.find(&is_meant)
         };
         let mut found = None;
         until("the line in the log", || {
@@ -57,7 +62,7 @@ impl Write for Log {
 async fn full(origin: &Origin, queue_wait_max: std::time::Duration) -> (Edge, crate::peer::Peer) {
     Log::listen();
     let plan = |plan: &mut Plan| {
-        plan.config.access_log = AccessLog::All;
+        plan.config.access_log = AccessLog { lines: Lines::All, query: false };
         let config = admission::Config { queue_wait_max, queue_wait_overloaded: queue_wait_max, ..admission::Config::default() };
         plan.upstream.admission = Some(config.fixed_at(1));
     };
@@ -80,6 +85,53 @@ async fn who_waited_in_vain_for_a_place_has_the_wait_in_its_line() {
     let line = Log::of("/in-vain").await;
     let [queue_ms, duration_ms] = ["queue_ms", "duration_ms"].map(|field| line[field].as_f64().unwrap());
     assert!((60.0..=duration_ms).contains(&queue_ms), "{line}");
+}
+
+fn logging(lines: Lines, query: bool) -> impl FnOnce(&mut Plan) {
+    Log::listen();
+    move |plan| plan.config.access_log = AccessLog { lines, query }
+}
+
+#[tokio::test]
+async fn a_line_says_to_which_host_in_which_version_and_by_what_client() {
+    let origin = Origin::named("x").await;
+    let edge = Edge::with(logging(Lines::All, false), &[&origin]).await;
+    let agent = format!("probe/1 \"x\" {}", "a".repeat(400));
+    edge.ask(format!("GET /told?token=s3cret HTTP/1.0\r\nhost: Shop.example:80\r\nuser-agent: {agent}\r\n\r\n")).await;
+    let line = Log::of("/told").await;
+    assert_eq!((&line["http.host"], &line["http.version"]), (&"Shop.example:80".into(), &"1.0".into()));
+    let told = line["http.user_agent"].as_str().unwrap();
+    assert!(told.starts_with("probe/1 \\\"x\\\" aaa") && told.len() < 270, "{told}");
+    assert_eq!((&line["http.query"], &line["client.certificate"]), (&"".into(), &"".into()));
+    assert!(!line.to_string().contains("s3cret"), "{line}");
+}
+
+#[tokio::test]
+async fn the_query_is_told_where_an_operator_wants_it() {
+    let origin = Origin::named("x").await;
+    let edge = Edge::with(logging(Lines::All, true), &[&origin]).await;
+    edge.get("/asked?a=1&b=%0a").await;
+    assert_eq!(Log::of("/asked").await["http.query"], "a=1&b=%0a");
+}
+
+/// Nothing is kept of requests that go well, and all of those that do not.
+#[tokio::test]
+async fn trouble_is_told_with_its_host_whether_it_comes_before_the_answer_or_in_it() {
+    let refused = Origin::answering("HTTP/1.1 500 x\r\ncontent-length: 0\r\n\r\n").await;
+    let edge = Edge::with(logging(Lines::Errors, false), &[&refused]).await;
+    edge.get("/at-once").await;
+    assert_eq!(Log::of("/at-once").await["http.host"], "shop.example");
+    let broken = Origin::start(|mut visit| async move {
+        visit.request().await;
+        visit.send("HTTP/1.1 200 OK\r\ncontent-length: 1000000\r\n\r\nbegun").await;
+    })
+    .await;
+    let edge = Edge::with(logging(Lines::Errors, false), &[&broken]).await;
+    let mut client = edge.connect().await;
+    client.send(get("/midway")).await;
+    client.rest().await;
+    let line = Log::of("/midway").await;
+    assert_eq!((&line["http.host"], &line["http.version"]), (&"shop.example".into(), &"1.1".into()));
 }
 
 #[tokio::test]

@@ -3,7 +3,7 @@
 use std::net::{SocketAddr, TcpListener};
 use std::sync::{Arc, Mutex};
 
-use plimsoll_gateway::config::{AccessLog, Door, Limits, Probe, Protocol, Retry, Speaks, Timeouts, UpstreamConfig};
+use plimsoll_gateway::config::{AccessLog, Door, Limits, Lines, Probe, Protocol, Retry, Speaks, Timeouts, UpstreamConfig};
 use plimsoll_gateway::disclosure::Removed;
 use plimsoll_gateway::route::Route;
 use plimsoll_gateway::sender::Sender;
@@ -84,7 +84,7 @@ impl Plan {
                 compression: None,
                 removed: Removed::default(),
                 disclosure: None,
-                access_log: AccessLog::Off,
+                access_log: AccessLog { lines: Lines::Off, query: false },
             },
             upstream: UpstreamConfig {
                 name: "api".to_owned(),

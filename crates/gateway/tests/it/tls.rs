@@ -4,6 +4,7 @@ mod desk;
 
 use std::time::Duration;
 
+use plimsoll_gateway::config::{AccessLog, Lines};
 use plimsoll_gateway::tls::{self, ClientCertificates, Redirect, Server, Shelf, Version};
 use plimsoll_policy::forwarded::TrustedProxies;
 use tokio::io::AsyncReadExt;
@@ -11,7 +12,8 @@ use tokio::net::TcpStream;
 use tokio::time::timeout;
 use tokio_rustls::rustls::HandshakeKind;
 
-use crate::edge::{Edge, get};
+use crate::access_log::Log;
+use crate::edge::{Edge, Plan, get};
 use crate::http2::Http2;
 use crate::origin::Origin;
 use crate::peer::{Peer, assert_problem, in_time, ms, until};
@@ -67,7 +69,7 @@ async fn a_client_that_says_half_a_hello_or_nothing_is_dropped_in_time() {
     desk.write("shop.pem", &[NAME]);
     let origin = Origin::named("x").await;
     let serving = desk.serving(&["shop.pem"], |_| {});
-    let change = |plan: &mut crate::edge::Plan| {
+    let change = |plan: &mut Plan| {
         serving(plan);
         plan.config.timeouts.head = ms(150);
     };
@@ -91,7 +93,7 @@ async fn connections_beyond_the_cap_are_told_so_and_half_open_ones_count() {
     desk.write("shop.pem", &[NAME]);
     let origin = Origin::named("x").await;
     let serving = desk.serving(&["shop.pem"], |_| {});
-    let change = |plan: &mut crate::edge::Plan| {
+    let change = |plan: &mut Plan| {
         serving(plan);
         plan.config.limits.connections_max = 1;
     };
@@ -156,7 +158,7 @@ async fn a_proxy_that_has_taken_the_encryption_off_is_not_sent_round_in_circles(
     let origin = Origin::named("x").await;
     for (trusted, status) in [(true, 200), (false, 308)] {
         let serving = desk.serving(&["shop.pem"], |config| config.redirect = Redirect::ToDoor);
-        let change = |plan: &mut crate::edge::Plan| {
+        let change = |plan: &mut Plan| {
             serving(plan);
             if trusted {
                 plan.config.trusted_proxies = TrustedProxies::new(vec!["127.0.0.1/32".parse().unwrap()]);
@@ -257,6 +259,30 @@ async fn clients_show_a_certificate_that_is_believed_or_are_turned_away() {
     }
 }
 
+#[tokio::test]
+async fn the_log_says_whose_certificate_it_was_and_why_another_was_not_believed() {
+    Log::listen();
+    let desk = Desk::new();
+    desk.write("shop.pem", &[NAME]);
+    let origin = Origin::named("x").await;
+    let authorities = desk.authority();
+    let serving = desk.serving(&["shop.pem"], |config| config.clients = Some(ClientCertificates { authorities, optional: false }));
+    let plan = |plan: &mut Plan| {
+        serving(plan);
+        plan.config.access_log = AccessLog { lines: Lines::All, query: false };
+    };
+    let edge = Edge::with(plan, &[&origin]).await;
+    let known = desk.sign(&["billing.internal"]);
+    assert_eq!(desk.client_with(&known).connect(&edge, NAME).await.ask(get("/certified")).await.status(), 200);
+    let line = Log::of("/certified").await;
+    assert!(line["client.certificate"].as_str().is_some_and(|subject| !subject.is_empty()), "{line}");
+    let stranger = Desk::new().sign(&["client"]);
+    assert!(desk.client_with(&stranger).connect(&edge, NAME).await.try_ask(get("/x")).await.is_none());
+    let line = Log::line(|line| line["setting"] == "gateway.tls.client_ca").await;
+    assert_eq!(line["client.ip"], "127.0.0.1");
+    assert!(line["reason"].as_str().unwrap().contains("certificate"), "{line}");
+}
+
 fn decoded(sequence: &str) -> Vec<u8> {
     use base64::Engine;
     let inner = sequence.strip_prefix(':').and_then(|rest| rest.strip_suffix(':')).unwrap();
@@ -266,7 +292,7 @@ fn decoded(sequence: &str) -> Vec<u8> {
 #[tokio::test]
 async fn nobody_can_claim_a_client_certificate_where_none_is_asked_for() {
     let origin = Origin::named("x").await;
-    let trusting = |plan: &mut crate::edge::Plan| plan.config.trusted_proxies = TrustedProxies::new(vec!["127.0.0.1/32".parse().unwrap()]);
+    let trusting = |plan: &mut Plan| plan.config.trusted_proxies = TrustedProxies::new(vec!["127.0.0.1/32".parse().unwrap()]);
     let edge = Edge::with(trusting, &[&origin]).await;
     edge.ask("GET /x HTTP/1.1\r\nhost: a\r\nClient-Cert: :Zm9yZ2Vk:\r\n\r\n").await;
     assert_eq!(origin.only_request().all("client-cert"), Vec::<&str>::new());

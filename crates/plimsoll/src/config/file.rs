@@ -17,11 +17,15 @@ use super::route::Route;
 use super::settings::TABLES;
 use super::source::{Kind, Place, Source};
 use super::suggest;
+use super::synonyms;
 use super::table::{Field, Table};
 use super::upstream::Upstream;
 
 /// A configuration larger than this is some other file.
 const SIZE_MAX: u64 = 1 << 20;
+
+/// Above the first header.
+const AT_THE_TOP: &str = "at the top";
 
 /// Reads a file's text.
 pub fn open(path: &Path) -> Result<String, Mistake> {
@@ -83,8 +87,8 @@ impl Walk<'_> {
                 let entries = self.entries(&Route::TABLE, value);
                 self.draft.routes.extend(entries);
             } else if !TABLES.iter().any(|table| table.path == path) {
-                let place = if prefix.is_empty() { "at the top".to_owned() } else { format!("in [{prefix}]") };
-                self.unknown(&place, key.get_ref(), key.span(), &known(prefix));
+                let place = if prefix.is_empty() { AT_THE_TOP.to_owned() } else { format!("in [{prefix}]") };
+                self.unknown(&place, key.get_ref(), key.span(), &known(prefix), None);
             } else if let Some(inner) = value.get_ref().as_table() {
                 self.table(inner, &path);
             } else {
@@ -117,8 +121,9 @@ impl Walk<'_> {
         let mut meant = Vec::new();
         for (key, value) in table {
             let Some(field) = form.fields.iter().find(|field| field.name() == key.get_ref()) else {
-                meant.extend(suggest::closest(key.get_ref(), names.iter().copied()));
-                self.unknown(&format!("in [[{}]]", form.path), key.get_ref(), key.span(), &names);
+                let other_word = synonyms::key(form.path, key.get_ref());
+                meant.extend(other_word.or_else(|| suggest::closest(key.get_ref(), names.iter().copied())));
+                self.unknown(&format!("in [[{}]]", form.path), key.get_ref(), key.span(), &names, other_word);
                 continue;
             };
             meant.push(field.name());
@@ -138,9 +143,12 @@ impl Walk<'_> {
         Some(entry)
     }
 
-    fn unknown(&mut self, place: &str, key: &str, span: Range<usize>, known: &[&str]) {
-        let near = || suggest::closest(key, known.iter().copied()).map(|near| format!("did you mean `{near}`?"));
-        let hint = near().or_else(|| elsewhere(key)).unwrap_or_else(|| format!("known here: {}", known.join(", ")));
+    fn unknown(&mut self, place: &str, key: &str, span: Range<usize>, known: &[&str], other_word: Option<&str>) {
+        let near = || other_word.or_else(|| suggest::closest(key, known.iter().copied())).map(|near| format!("did you mean `{near}`?"));
+        let foreign = || synonyms::elsewhere(key).map(str::to_owned);
+        // At the top little is known, so what looks like it is seldom meant.
+        let meant = if place == AT_THE_TOP { foreign().or_else(near) } else { near().or_else(foreign) };
+        let hint = meant.or_else(|| elsewhere(key)).unwrap_or_else(|| format!("known here: {}", known.join(", ")));
         self.mistake(span, format!("unknown key `{key}` {place}"), hint);
     }
 

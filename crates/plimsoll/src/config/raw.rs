@@ -70,6 +70,14 @@ impl<'a> Raw<'a> {
         }
     }
 
+    /// A bare `true` or `false` of a file.
+    pub fn boolean(&self) -> Option<bool> {
+        match self.node {
+            Node::Text(_) => None,
+            Node::Toml(value) => value.as_bool(),
+        }
+    }
+
     pub fn integer(&self) -> Option<i128> {
         match self.node {
             Node::Text(text) => text.trim().parse().ok(),

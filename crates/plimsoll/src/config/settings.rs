@@ -331,6 +331,8 @@ table! {
         level: LogLevel = LogLevel::Info, Choice::<LogLevel>::new(), at restart;
         /// Which requests get a line: those that failed, all, or none.
         access: AccessLog = AccessLog::Errors, Choice::<AccessLog>::new();
+        /// Whether those lines have the query, in which secrets may stand.
+        query: Switch = Switch::Off, Choice::<Switch>::new();
     }
 }
 

@@ -5,6 +5,9 @@ use std::ops::Range;
 use std::sync::Arc;
 
 use serde_json::{Value, json};
+use toml::de::DeValue;
+
+use super::raw::Raw;
 
 /// One text that settings were read from.
 #[derive(Debug, PartialEq, Eq)]
@@ -63,6 +66,17 @@ pub struct Place {
 impl Place {
     pub fn line(&self) -> usize {
         self.source.position(self.span.start).0
+    }
+
+    /// The element at this position of the list that stands here; the list itself, if there is no such element.
+    pub fn item(&self, position: usize) -> Self {
+        let text = self.source.text.get(self.span.clone()).unwrap_or_default();
+        let within = match self.source.kind {
+            Kind::File => DeValue::parse(text).ok().and_then(|list| Some(list.get_ref().as_array()?.get(position)?.span())),
+            Kind::Environment | Kind::Flag => Raw::text(text, 0).items().and_then(|items| Some(items.get(position)?.span())),
+        };
+        let span = within.map_or(self.span.clone(), |within| self.span.start + within.start..self.span.start + within.end);
+        Self { source: Arc::clone(&self.source), span }
     }
 
     pub fn to_json(&self) -> Value {

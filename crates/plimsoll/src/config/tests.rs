@@ -16,7 +16,7 @@ fn read<const V: usize, const F: usize>(
     let flags = Flags { config: None, values: flags.iter().map(|(flag, value)| (*flag, (*value).to_owned())).collect() };
     read_above_file(&flags, &Environment::of(variables), &mut draft);
     coherence::check(&mut draft);
-    finish(draft, None).map_err(|Mistakes(mistakes)| mistakes.into_iter().map(|mistake| mistake.message).collect())
+    finish(draft, None).judged().map_err(|Mistakes(mistakes)| mistakes.into_iter().map(|mistake| mistake.message).collect())
 }
 
 #[track_caller]
@@ -43,7 +43,7 @@ fn finds(text: &str, words: &str) {
 fn defaults_are_coherent() {
     let loaded = file("");
     assert_eq!(loaded.settings, Settings::default());
-    assert!(loaded.warnings.is_empty() && loaded.origins.is_empty());
+    assert!(loaded.mistakes.is_empty() && loaded.origins.is_empty());
 }
 
 #[test]
@@ -79,7 +79,7 @@ fn the_example_in_the_reference_file_works() {
     let example = reference.split_once("# [[upstream]]").unwrap().1;
     let uncommented: String = example.lines().map(|line| line.trim_start_matches(['#', ' ']).to_owned() + "\n").collect();
     let loaded = file(&format!("[[upstream]]{uncommented}"));
-    assert!(loaded.warnings.is_empty(), "{:?}", loaded.warnings);
+    assert!(loaded.mistakes.is_empty(), "{:?}", loaded.mistakes);
     assert_eq!(loaded.settings.upstreams[0].servers.len(), 3);
 }
 
@@ -279,7 +279,7 @@ fn every_key_of_a_route_is_read_and_shown_as_it_was_written() {
         "body_bytes_max = \"1MiB\"",
     ];
     let loaded = file(&format!("{UPSTREAMS}[[route]]\n{}\n", lines.join("\n")));
-    assert!(loaded.warnings.is_empty(), "{:?}", loaded.warnings);
+    assert!(loaded.mistakes.is_empty(), "{:?}", loaded.mistakes);
     let route = &loaded.settings.routes[0];
     let shown: Vec<_> =
         Route::TABLE.fields.iter().map(|field| (field.name(), (field.show)(route))).filter(|(_, shown)| !shown.is_empty()).collect();

@@ -131,7 +131,11 @@ impl Shape for RedirectTo {
         if raw.integer().is_some() {
             return PORT.read(raw).map(TlsRedirect::Port);
         }
-        let switch = Choice::<Switch>::new().read(raw).map_err(|_| raw.fault("this says nowhere", format!("write {}", self.accepts())))?;
+        let switch = Choice::<Switch>::new().read(raw).map_err(|_| {
+            let port = raw.as_str().map(str::trim).filter(|text| text.parse::<u16>().is_ok());
+            let hint = port.map_or_else(|| format!("write {}", self.accepts()), |port| format!("a port stands without quotes: {port}"));
+            raw.fault("this says nowhere", hint)
+        })?;
         Ok(if switch == Switch::On { TlsRedirect::On } else { TlsRedirect::Off })
     }
 

@@ -70,14 +70,21 @@ pub fn examine(loaded: &Loaded) -> Vec<Mistake> {
     let tls = &loaded.settings.gateway.tls;
     let place = |path| loaded.origins.get(path).cloned();
     let mut found = Vec::new();
-    for files in tls.certificates.iter().map(files) {
+    let mut names = Vec::new();
+    for (position, files) in tls.certificates.iter().map(files).enumerate() {
+        let place = place(CERTIFICATES).map(|list| list.item(position));
         match files.load() {
             Ok(certificate) => {
                 let concerns = concerns(&files, &certificate, SystemTime::now());
-                found.extend(concerns.map(|concern| concern.at(place(CERTIFICATES))));
+                found.extend(concerns.map(|concern| concern.at(place.clone())));
+                names.extend_from_slice(certificate.names());
             }
-            Err(error) => found.push(mistake(Error::from(error), place(CERTIFICATES))),
+            Err(error) => found.push(mistake(Error::from(error), place)),
         }
+    }
+    if found.iter().all(|mistake| !mistake.is_error()) {
+        names.extend(tls.development.iter().chain(&tls.acme.names).cloned());
+        found.extend(uncovered(loaded, &names));
     }
     if let Some(Err(error)) = clients(tls).map(ClientCertificates::check) {
         found.push(mistake(error, place("gateway.tls.client_ca")));
@@ -92,6 +99,35 @@ pub fn examine(loaded: &Loaded) -> Vec<Mistake> {
 fn mistake(error: Error, place: Option<Place>) -> Mistake {
     let hint = hint(&error);
     Mistake { severity: Severity::Error, message: format!("{:#}", anyhow!(error)), place, hint }
+}
+
+/// Hosts of routes that no certificate holds for: browsers would turn away.
+fn uncovered(loaded: &Loaded, names: &[String]) -> Vec<Mistake> {
+    if names.is_empty() {
+        return Vec::new();
+    }
+    let hosts = loaded.settings.routes.iter().zip(&loaded.host_places).filter_map(|(route, place)| Some((route.host.as_ref()?, place)));
+    let uncovered = hosts.filter(|(host, _)| !names.iter().any(|name| covers(name, host)));
+    let warning = |(host, place): (&String, &Option<Place>)| {
+        let message = format!("no certificate holds for {host}: clients that come by https get one for another name, and refuse it");
+        let hint = format!("add one to {CERTIFICATES}; there are some for: {}", listed(names));
+        Mistake::warning(message, place.clone(), hint)
+    };
+    uncovered.map(warning).collect()
+}
+
+/// Whether a certificate's name holds for a host. A wildcard stands for one label (RFC 6125, section 6.4.3).
+fn covers(name: &str, host: &str) -> bool {
+    let below = |name: &str| host.split_once('.').is_some_and(|(_, parent)| parent.eq_ignore_ascii_case(name));
+    name.eq_ignore_ascii_case(host) || name.strip_prefix("*.").is_some_and(below)
+}
+
+/// The first few names, and how many there are besides.
+fn listed(names: &[String]) -> String {
+    const SHOWN_MAX: usize = 5;
+    let shown = names.iter().take(SHOWN_MAX).map(String::as_str).collect::<Vec<_>>().join(", ");
+    let left = names.len().saturating_sub(SHOWN_MAX);
+    if left == 0 { shown } else { format!("{shown} and {left} more") }
 }
 
 /// Something about a certificate that works, for now.

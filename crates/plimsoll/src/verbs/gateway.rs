@@ -6,9 +6,9 @@ use std::time::Duration;
 use anyhow::Context;
 use plimsoll_gateway::{Gateway, OnHealth, Setup};
 use plimsoll_telemetry::InstanceState;
-use tokio::time::{Instant, sleep, timeout};
+use tokio::time::{sleep, timeout};
 
-use crate::banner::{self, Banner, Encrypted};
+use crate::banner::{self, Banner, Behind, Encrypted};
 use crate::config::{Environment, Flags, Route, Settings};
 use crate::discovery::Discovery;
 use crate::edge;
@@ -36,7 +36,7 @@ pub fn run(flags: Flags, environment: &Environment) -> Result<(), Failure> {
 }
 
 /// Whether there is anything to do.
-fn check(settings: &Settings) -> Result<(), Failure> {
+pub fn check(settings: &Settings) -> Result<(), Failure> {
     if settings.routes.is_empty() {
         return Err(Failure::asked("the gateway has nowhere to send requests: no [[route]] is configured")
             .hint("write [[upstream]] and [[route]] into plimsoll.toml; `plimsoll gateway --help` shows how"));
@@ -50,7 +50,6 @@ fn check(settings: &Settings) -> Result<(), Failure> {
 
 async fn serve(mut start: Start) -> Result<(), Failure> {
     let signals = Signals::listen_to_all().context("cannot listen for signals")?;
-    let started = Instant::now();
     let settings = start.settings.clone();
     let (operator, controls) = Operator::bind(&settings, &start.data_dir, &mut start.inherited).await?;
     let operator_address = operator.address;
@@ -69,12 +68,12 @@ async fn serve(mut start: Start) -> Result<(), Failure> {
     let mut running = Running::new(start, Parts { signals, operator: (operator, source), controls, ground, gateway, record }).await;
     running.open().await?;
     running.systemd.ready();
+    let servers = settings.upstreams.iter().flat_map(|upstream| &upstream.servers);
     let banner = Banner {
         gateway: address,
         encrypted,
         operator: operator_address,
-        instances: settings.upstreams.iter().flat_map(|upstream| &upstream.servers).map(|server| server.address.to_string()).collect(),
-        ready_after: started.elapsed(),
+        behind: Behind::Servers(servers.map(|server| server.address.to_string()).collect()),
         state: None,
         path: "/",
         settings: &settings,

@@ -176,6 +176,76 @@ fn explain_tells_machines_the_same() {
     assert_eq!(json["file"], Value::Null);
 }
 
+/// What a start would stumble over later is shown with everything else, and each file by its own place in the list.
+#[test]
+fn check_looks_at_certificates_whatever_else_is_wrong() {
+    let directory = tempfile::tempdir().unwrap();
+    let file = "prot = 1\n\n[gateway.tls]\ncertificates = [\"a.pem\", { chain = \"b.pem\", key = \"b.key\" }]\n";
+    std::fs::write(directory.path().join("plimsoll.toml"), file).unwrap();
+    insta::assert_snapshot!(shown(&plimsoll(directory.path(), &[], &["check"])));
+    let by_variable = [("PLIMSOLL__GATEWAY__TLS__CERTIFICATES", "a.pem, b.pem")];
+    let output = shown(&plimsoll(directory.path(), &by_variable, &["check"]));
+    let carets = |name: &str, before: usize| {
+        let line = format!("PLIMSOLL__GATEWAY__TLS__CERTIFICATES=a.pem, b.pem\n  | {}^^^^^\n", " ".repeat(before));
+        assert!(output.contains(&line), "{name} alone: {output}");
+    };
+    carets("a.pem", "PLIMSOLL__GATEWAY__TLS__CERTIFICATES=".len());
+    carets("b.pem", "PLIMSOLL__GATEWAY__TLS__CERTIFICATES=a.pem, ".len());
+}
+
+#[test]
+fn check_warns_of_a_host_that_no_certificate_holds_for() {
+    let directory = tempfile::tempdir().unwrap();
+    let names = ["shop.example", "*.shop.example"].map(str::to_owned);
+    let made = rcgen::generate_simple_self_signed(names).unwrap();
+    let both = directory.path().join("both.pem");
+    std::fs::write(&both, made.cert.pem() + &made.signing_key.serialize_pem()).unwrap();
+    std::fs::set_permissions(&both, std::os::unix::fs::PermissionsExt::from_mode(0o600)).unwrap();
+    let hosts = ["Shop.example", "api.shop.example", "*.shop.example", "a.b.shop.example", "other.example"];
+    let routes = hosts.map(|host| format!("[[route]]\nmatch = \"/*\"\nhost = \"{host}\"\nrespond = 204\n"));
+    let file = format!("[gateway.tls]\ncertificates = [\"both.pem\"]\n{}", routes.concat());
+    std::fs::write(directory.path().join("plimsoll.toml"), file).unwrap();
+    let json = json(&plimsoll(directory.path(), &[], &["check", "gateway", "--json"]));
+    let warned: Vec<_> = json["mistakes"].as_array().unwrap().iter().map(|mistake| mistake["message"].as_str().unwrap()).collect();
+    let told = |host: &str| warned.iter().any(|message| message.starts_with(&format!("no certificate holds for {host}:")));
+    assert_eq!((warned.len(), told("a.b.shop.example"), told("other.example")), (2, true, true), "{warned:?}");
+    assert_eq!(json["ok"], true);
+}
+
+/// `check` accepts exactly what a start would accept.
+#[test]
+fn check_says_which_verbs_would_start() {
+    let directory = tempfile::tempdir().unwrap();
+    let check = |file: &str, arguments: &[&str]| {
+        std::fs::write(directory.path().join("plimsoll.toml"), file).unwrap();
+        plimsoll(directory.path(), &[], &[&["check"], arguments].concat())
+    };
+    let lone = "[[route]]\nmatch = \"/x\"\n";
+    let output = check(lone, &[]);
+    assert_eq!(output.status.code(), Some(0));
+    assert!(shown(&output).contains("not for `plimsoll gateway`: the gateway has nowhere to send requests"), "{}", shown(&output));
+    assert_eq!(json(&check(lone, &["--json"]))["verbs"], serde_json::json!(["run", "up"]));
+    assert_eq!(check(lone, &["run"]).status.code(), Some(0));
+    let refused = check(lone, &["gateway"]);
+    let started = plimsoll(directory.path(), &[], &["gateway"]);
+    assert_eq!((refused.status.code(), started.status.code()), (Some(2), Some(2)));
+    let why = "the gateway has nowhere to send requests: no [[upstream]] is configured";
+    assert!(shown(&refused).contains(why) && shown(&started).contains(why), "{}", shown(&refused));
+    let whole = "[[upstream]]\nname = \"origin\"\nservers = [\"http://127.0.0.1:9\"]\n[[route]]\nmatch = \"/*\"\nupstream = \"origin\"\n";
+    assert_eq!(json(&check(whole, &["--json"]))["verbs"], serde_json::json!(["gateway", "run", "up"]));
+}
+
+#[test]
+fn explain_takes_a_request_as_it_is_pasted_and_asks_about_slips() {
+    let empty = tempfile::tempdir().unwrap();
+    let explain = |arguments: &[&str]| shown(&plimsoll(empty.path(), &[], &[&["explain"], arguments].concat()));
+    assert_eq!(explain(&["PUT https://shop.example/x?y=1"]), explain(&["put", "https://shop.example/x?y=1"]));
+    for (slip, meant) in [("gte", "GET"), ("PSOT", "POST"), ("Delte", "DELETE")] {
+        assert!(explain(&[slip, "/x"]).contains(&format!("`{slip}` is not a method\n\nhint: did you mean {meant}?")), "{slip}");
+    }
+    assert!(explain(&["PURGE", "/x"]).contains("PURGE localhost/x"), "a method of one's own");
+}
+
 /// To write them anew: `plimsoll explain --reference toml > plimsoll.toml`, `--reference markdown > docs/configuration.md`.
 #[test]
 fn the_repository_shows_the_defaults_as_they_are() {

@@ -28,6 +28,9 @@ fn advice(message: &str, line: &str) -> Option<String> {
     if message.starts_with("duplicate key") {
         return Some("a key stands once in its table: remove one of them".to_owned());
     }
+    if let Some(header) = unclosed(line) {
+        return Some(format!("write {header}"));
+    }
     let (key, value) = line.split_once('=')?;
     let (key, value) = (key.trim(), value.split('#').next().unwrap_or_default().trim());
     if value.is_empty() {
@@ -36,6 +39,17 @@ fn advice(message: &str, line: &str) -> Option<String> {
     let is_secret = fields().any(|field| field.secret && field.name() == key);
     let bare = !value.starts_with(['"', '\'', '[', '{']) && !is_secret;
     bare.then(|| format!("text stands in quotes: {key} = {}", toml::Value::from(value)))
+}
+
+/// The header of a table whose brackets do not match, as it was meant.
+fn unclosed(line: &str) -> Option<String> {
+    let line = line.split('#').next().unwrap_or_default().trim();
+    let opened = line.bytes().take_while(|byte| *byte == b'[').count();
+    let closed = line.bytes().rev().take_while(|byte| *byte == b']').count();
+    let name = line.get(opened..line.len() - closed)?.trim();
+    let is_name = !name.is_empty() && name.bytes().all(|byte| byte.is_ascii_alphanumeric() || b"._-".contains(&byte));
+    let is_entry = ["route", "upstream"].contains(&name);
+    (opened > 0 && opened != closed && is_name).then(|| if is_entry { format!("[[{name}]]") } else { format!("[{name}]") })
 }
 
 /// In a file that does not parse, what stands behind `token =` and the like is taken for a secret wherever it is.

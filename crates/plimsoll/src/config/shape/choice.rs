@@ -3,7 +3,7 @@
 use std::marker::PhantomData;
 
 use super::{Shape, quote};
-use crate::config::raw::{Raw, Read};
+use crate::config::raw::{Fault, Raw, Read};
 use crate::config::suggest;
 
 /// A type whose values have names.
@@ -39,11 +39,22 @@ impl<T> Choice<T> {
     }
 }
 
+impl<T: Named> Choice<T> {
+    /// What is no string. Others write `true` for what is `on` here.
+    fn no_word(&self, raw: &Raw<'_>) -> Vec<Fault> {
+        let word = raw.boolean().map(|is_on| if is_on { "on" } else { "off" });
+        let meant = word.filter(|word| T::ALL.iter().any(|(name, _)| name == word));
+        let hint = meant.map_or_else(|| format!("write {}", self.accepts()), |word| format!("write \"{word}\""));
+        let faults = raw.wrong_type("a string").into_iter();
+        faults.map(|fault| Fault { hint: Some(hint.clone()), ..fault }).collect()
+    }
+}
+
 impl<T: Named> Shape for Choice<T> {
     type Value = T;
 
     fn read(&self, raw: &Raw<'_>) -> Read<T> {
-        let word = raw.string("a string")?;
+        let Some(word) = raw.as_str() else { return Err(self.no_word(raw)) };
         let found = T::ALL.iter().find(|(name, _)| *name == word).map(|(_, value)| *value);
         found.ok_or_else(|| {
             let names = T::ALL.iter().map(|(name, _)| *name);

@@ -171,6 +171,9 @@ impl Shape for FieldName {
         let text = raw.string("a header's name")?;
         let name: HeaderName =
             text.parse().map_err(|_| raw.fault(format!("`{text}` is not the name of a header"), "write one such as \"X-Env\""))?;
+        if name == http::header::HOST {
+            return Err(raw.fault("the host that upstreams get has a key of its own", "write set_host = \"app.internal\""));
+        }
         edits::check(&name).map_err(|error| fault_of(raw, &error))?;
         Ok(name)
     }

@@ -80,7 +80,10 @@ impl ServerAddress {
             return parse_authority(Scheme::Https, rest);
         }
         let Some(rest) = text.strip_prefix("http://") else {
-            let hint = if text.starts_with('/') {
+            let slip = ["http", "https"].into_iter().find_map(|scheme| Some((scheme, text.strip_prefix(scheme)?.strip_prefix(':')?)));
+            let hint = if let Some((scheme, rest)) = slip {
+                format!("write \"{scheme}://{}\"", rest.trim_start_matches('/'))
+            } else if text.starts_with('/') {
                 format!("write \"unix:{text}\" for a socket")
             } else if text.starts_with('_') {
                 format!("write \"srv:{text}\" for a service")

@@ -6,7 +6,7 @@ use http::{Method, Uri};
 use plimsoll_gateway::route::{Explanation, Question, Requirement, Routes, Unmet, Verdict, Why};
 use serde_json::{Value, json};
 
-use crate::config::{Loaded, Settings};
+use crate::config::{self, Loaded, Settings};
 use crate::edge::{self, Written};
 use crate::report::Failure;
 
@@ -16,13 +16,14 @@ const FLEET: &str = "the instances of this fleet";
 /// The request in what was asked for, if it is one: a path or a URL, perhaps after a method.
 pub fn question(words: &[String], headers: &[String]) -> Result<Option<Question>, Failure> {
     let (method, url) = match words {
-        [method, url] => (method.as_str(), url),
-        [url] if url.contains('/') => ("GET", url),
+        [method, url] => (method.as_str(), url.as_str()),
+        // Pasted with its quotes.
+        [both] if both.trim().contains(' ') => both.trim().split_once(' ').unwrap_or_default(),
+        [url] if url.contains('/') => ("GET", url.as_str()),
         _ => return Ok(None),
     };
-    let method: Method = method.to_ascii_uppercase().parse().map_err(|_| {
-        Failure::asked(format!("`{method}` is not a method")).hint("write one such as GET: `plimsoll explain GET /users/7`")
-    })?;
+    let method = method_of(method)?;
+    let url = url.trim();
     let (host, target) = parts(url)?;
     let headers = headers.iter().map(|header| {
         let (name, value) = header
@@ -31,6 +32,19 @@ pub fn question(words: &[String], headers: &[String]) -> Result<Option<Question>
         Ok((name.trim().to_owned(), value.trim().to_owned()))
     });
     Ok(Some(Question { method, host, target, headers: headers.collect::<Result<_, Failure>>()? }))
+}
+
+/// Any method goes, but one that is nearly a known one is a slip.
+fn method_of(word: &str) -> Result<Method, Failure> {
+    const KNOWN: [&str; 9] = ["GET", "HEAD", "POST", "PUT", "PATCH", "DELETE", "OPTIONS", "CONNECT", "TRACE"];
+    let upper = word.to_ascii_uppercase();
+    let meant = config::closest(&upper, KNOWN).filter(|near| *near != upper);
+    let refused = |hint: String| Failure::asked(format!("`{word}` is not a method")).hint(hint);
+    match (upper.parse(), meant) {
+        (Ok(method), None) => Ok(method),
+        (_, Some(near)) => Err(refused(format!("did you mean {near}?"))),
+        (Err(_), None) => Err(refused("write one such as GET: `plimsoll explain GET /users/7`".to_owned())),
+    }
 }
 
 /// What a client on this machine would say.
