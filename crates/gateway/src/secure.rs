@@ -77,7 +77,7 @@ impl Client {
             })
         };
         let connector = TlsConnector::from(config);
-        let stream = connector.connect(name, stream).await?;
+        let stream = connector.connect(name, stream.into()).await?;
         Ok(Transport::Tls(Box::new(stream.into())))
     }
 

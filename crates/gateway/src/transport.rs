@@ -1,23 +1,27 @@
 //! A connected byte stream: TCP, TLS over it, or a Unix socket.
 
+mod counted;
 mod direct;
 
 use std::io::{self, IoSlice};
+use std::ops::DerefMut;
 use std::pin::Pin;
 use std::task::{Context, Poll, Waker};
 
 use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
 use tokio::net::{TcpStream, UnixStream};
 use tokio_rustls::TlsStream;
+use tokio_rustls::rustls::ConnectionCommon;
 
 use crate::tunnel::{End, poll_read};
+use counted::{Counted, send_unasked};
 
 #[derive(Debug)]
 pub(crate) enum Transport {
     Tcp(TcpStream),
     Unix(UnixStream),
     /// Boxed: it holds keys and records, and most connections have none.
-    Tls(Box<TlsStream<TcpStream>>),
+    Tls(Box<TlsStream<Counted>>),
 }
 
 impl Transport {
@@ -41,12 +45,35 @@ impl Transport {
         read.is_err_and(|error| error.kind() == io::ErrorKind::WouldBlock)
     }
 
+    /// Bytes that have left this process, where that is not what was written: records are kept until the kernel takes them.
+    pub(crate) fn sent(&self) -> Option<u64> {
+        match self {
+            Self::Tls(stream) => Some(stream.get_ref().0.sent),
+            Self::Tcp(_) | Self::Unix(_) => None,
+        }
+    }
+
+    /// Offers bytes to a kernel that has not said that it has room, and passes on what TLS has kept; how much of `bytes` was taken.
+    pub(crate) fn push(&mut self, bytes: &[u8]) -> usize {
+        match self {
+            Self::Tcp(stream) => send_unasked(stream, bytes).unwrap_or(0),
+            Self::Unix(_) => 0,
+            Self::Tls(stream) => {
+                match &mut **stream {
+                    TlsStream::Server(stream) => push_records(stream.get_mut()),
+                    TlsStream::Client(stream) => push_records(stream.get_mut()),
+                }
+                0
+            }
+        }
+    }
+
     /// From now on a close throws away what has not been sent. A client that does not read would otherwise keep it in the kernel for as long
     /// as it likes.
     pub(crate) fn reset_on_close(&self) {
         let stream = match self {
             Self::Tcp(stream) => stream,
-            Self::Tls(stream) => stream.get_ref().0,
+            Self::Tls(stream) => &stream.get_ref().0.stream,
             Self::Unix(_) => return,
         };
         // One that has no peer any more needs none.
@@ -60,6 +87,10 @@ impl Transport {
             Self::Tcp(_) | Self::Unix(_) => None,
         }
     }
+}
+
+fn push_records<S>((counted, session): (&mut Counted, &mut impl DerefMut<Target = ConnectionCommon<S>>)) {
+    while session.wants_write() && session.write_tls(counted).is_ok() {}
 }
 
 impl From<TcpStream> for Transport {

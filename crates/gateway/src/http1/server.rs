@@ -35,8 +35,8 @@ pub(crate) struct Server {
     wire: Rc<RefCell<Wire>>,
     peer: Rc<Peer>,
     alarm: Alarm,
-    /// What had been written when the alarm was last set for a client that accepts nothing.
-    written: u64,
+    /// What had been sent when the alarm was last set for a client that accepts nothing.
+    sent: u64,
     /// How fast the present answer is taken.
     pace: Option<Meter>,
     /// Ready once idle connections end.
@@ -77,7 +77,7 @@ enum Waited {
 impl Server {
     pub(crate) fn new(worker: Rc<Worker>, wire: Wire, peer: Rc<Peer>) -> Self {
         let drained = Box::pin(worker.drain.clone().idle_ends());
-        Self { worker, wire: Rc::new(RefCell::new(wire)), peer, alarm: Alarm::new(), written: 0, pace: None, drained, hears_drain: false }
+        Self { worker, wire: Rc::new(RefCell::new(wire)), peer, alarm: Alarm::new(), sent: 0, pace: None, drained, hears_drain: false }
     }
 
     pub(crate) async fn run(mut self) {
@@ -267,6 +267,7 @@ impl Server {
         ended: &mut bool,
         journey: &mut Journey,
     ) -> Poll<Result<(), Gone>> {
+        let mut pushed = false;
         loop {
             let mut starved = false;
             while !*ended && !starved && self.wire.borrow().out.has_room() {
@@ -303,15 +304,16 @@ impl Server {
                 return wire.poll_gone(cx, self.worker.plan().config.limits.head_bytes_max).map(|()| Err(Gone));
             }
             let flushed = wire.poll_flush(cx);
-            let written = wire.out.bytes_total;
+            let sent = wire.sent();
             drop(wire);
-            let moved = written - std::mem::replace(&mut self.written, written);
+            let moved = sent - std::mem::replace(&mut self.sent, sent);
             if let Some(pace) = &mut self.pace {
                 pace.moved(moved);
             }
             match flushed {
                 Poll::Ready(Ok(())) => self.alarm.off(),
                 Poll::Ready(Err(_)) => return Poll::Ready(Err(Gone)),
+                Poll::Pending if pushed && moved == 0 => return self.give_up(journey, "the client accepted nothing for too long"),
                 Poll::Pending => {
                     body.keep_sending(cx);
                     // A slow reader is fine as long as it reads.
@@ -324,7 +326,8 @@ impl Server {
                         self.alarm.set_after(plan.config.timeouts.write_idle);
                     }
                     ready!(self.alarm.poll(cx));
-                    return self.give_up(journey, "the client accepted nothing for too long");
+                    self.wire.borrow_mut().push();
+                    pushed = true;
                 }
             }
         }

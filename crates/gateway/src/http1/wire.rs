@@ -152,6 +152,17 @@ impl Wire {
         self.out.poll_flush(&mut self.transport, cx)
     }
 
+    /// Bytes that have left: what waits in TLS for a peer that does not read has not.
+    pub(crate) fn sent(&self) -> u64 {
+        self.transport.sent().unwrap_or(self.out.bytes_total)
+    }
+
+    /// Offers what waits to a kernel that does not say that it has room. It says so only once half of what it may hold has left, which for a
+    /// slow reader is minutes.
+    pub(crate) fn push(&mut self) {
+        self.out.push(&mut self.transport);
+    }
+
     pub(crate) fn poll_shutdown(&mut self, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
         Pin::new(&mut self.transport).poll_shutdown(cx)
     }
@@ -241,6 +252,17 @@ impl Out {
             self.held_back = false;
         }
         Poll::Ready(Ok(()))
+    }
+
+    fn push(&mut self, transport: &mut Transport) {
+        loop {
+            let parts = [&self.front[self.front_written..], &self.data, &self.back[self.back_written..]];
+            let next = parts.into_iter().find(|part| !part.is_empty()).unwrap_or_default();
+            match transport.push(next) {
+                0 => return,
+                count => self.advance(count),
+            }
+        }
     }
 
     fn advance(&mut self, count: usize) {

@@ -3,13 +3,14 @@
 use std::net::{IpAddr, Ipv4Addr, SocketAddr};
 
 use plimsoll_policy::forwarded::TrustedProxies;
-use tokio::io::AsyncReadExt;
+use tokio::io::{AsyncRead, AsyncReadExt, AsyncWrite};
 use tokio::net::{TcpSocket, TcpStream};
 use tokio::time::{Instant, sleep};
 
-use crate::edge::{Edge, get};
-use crate::origin::{Origin, ok};
+use crate::edge::{Edge, Plan, get};
+use crate::origin::{Origin, Visit, ok};
 use crate::peer::{PIECE, Peer, assert_problem, in_time, ms, until};
+use crate::tls::desk::Desk;
 
 const ONE: Ipv4Addr = Ipv4Addr::LOCALHOST;
 const OTHER: Ipv4Addr = Ipv4Addr::new(127, 0, 0, 2);
@@ -165,11 +166,15 @@ async fn a_conversation_may_be_as_slow_as_it_likes() {
     }
 }
 
-/// Takes a little of an endless answer, again and again; how long that went well.
-async fn sips(edge: &Edge, bytes: usize, pause_ms: u64) -> std::time::Duration {
+/// A connection of a client that has little room for what it is sent.
+async fn narrow(address: SocketAddr) -> TcpStream {
     let socket = TcpSocket::new_v4().unwrap();
     socket.set_recv_buffer_size(4 * 1024).unwrap();
-    let mut stream: TcpStream = socket.connect(edge.gateway.address()).await.unwrap();
+    socket.connect(address).await.unwrap()
+}
+
+/// Takes a little of an endless answer, again and again; how long that went well.
+async fn sips(edge: &Edge, mut stream: impl AsyncRead + AsyncWrite + Unpin, bytes: usize, pause_ms: u64) -> std::time::Duration {
     tokio::io::AsyncWriteExt::write_all(&mut stream, get("/endless").as_bytes()).await.unwrap();
     let started = Instant::now();
     let mut cup = vec![0; bytes];
@@ -200,11 +205,46 @@ async fn an_answer_that_is_taken_by_the_sip_is_broken_off_and_its_instance_set_f
         &[&origin],
     )
     .await;
-    let slow = sips(&edge, 500, 10).await;
+    let slow = sips(&edge, narrow(edge.gateway.address()).await, 500, 10).await;
     assert!(slow < ms(2_400), "{slow:?}");
     until("the instance to be set free", || edge.gateway.instances()[0].in_flight == 0).await;
-    let steady = sips(&edge, 16_000, 0).await;
+    let steady = sips(&edge, narrow(edge.gateway.address()).await, 16_000, 0).await;
     assert!(steady >= ms(2_400), "{steady:?}");
+}
+
+/// The kernel says that it has room when half of what it holds has left, and TLS holds some more. That takes far longer here than a client
+/// may take nothing.
+#[tokio::test]
+async fn who_takes_little_but_enough_is_served_on_in_clear_and_over_tls() {
+    let endless = |mut visit: Visit| async move {
+        visit.request().await;
+        visit.send("HTTP/1.1 200 OK\r\n\r\n").await;
+        while visit.peer.try_send(PIECE).await.is_ok() {}
+    };
+    let origin = Origin::start(endless).await;
+    let desk = Desk::new();
+    desk.write("shop.pem", &["shop.example"]);
+    let patient = |plan: &mut Plan| {
+        plan.config.limits.answer_bytes_per_second_min = 2_000;
+        plan.config.timeouts.pace_window = ms(400);
+        plan.config.timeouts.write_idle = ms(800);
+    };
+    let clear = Edge::with(patient, &[&origin]).await;
+    let served = sips(&clear, narrow(clear.gateway.address()).await, 2_000, 100).await;
+    assert!(served >= ms(2_400), "{served:?}");
+    let serving = desk.serving(&["shop.pem"], |_| {});
+    let encrypted = Edge::with(
+        |plan| {
+            patient(plan);
+            serving(plan);
+        },
+        &[&origin],
+    )
+    .await;
+    let stream = narrow(encrypted.tls_address()).await;
+    let stream = desk.client().speaking(&["http/1.1"]).over(stream, "shop.example").await.unwrap();
+    let served = sips(&encrypted, stream, 2_000, 100).await;
+    assert!(served >= ms(2_400), "{served:?}");
 }
 
 /// Events come when they come: the pace is the origin's, and the client takes each at once.

@@ -1,6 +1,6 @@
 //! TLS with clients, over real sockets.
 
-mod desk;
+pub(crate) mod desk;
 
 use std::time::Duration;
 

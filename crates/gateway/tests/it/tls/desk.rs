@@ -127,7 +127,10 @@ impl Client {
     }
 
     pub(crate) async fn handshake(&self, edge: &Edge, name: &str) -> std::io::Result<TlsStream<TcpStream>> {
-        let stream = TcpStream::connect(edge.tls_address()).await?;
+        self.over(TcpStream::connect(edge.tls_address()).await?, name).await
+    }
+
+    pub(crate) async fn over(&self, stream: TcpStream, name: &str) -> std::io::Result<TlsStream<TcpStream>> {
         let name = ServerName::try_from(name.to_owned()).unwrap();
         TlsConnector::from(Arc::new(self.0.clone())).connect(name, stream).await
     }
