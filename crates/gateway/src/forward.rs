@@ -241,16 +241,17 @@ impl Exchange {
     /// Which time limit the alarm stood for.
     fn alarm_failure(&self) -> Failure {
         let output_is_stuck = self.line.as_ref().is_some_and(|line| !line.is_flushed());
-        if let Some(line) = &self.line {
-            line.waited_in_vain();
-        }
-        match self.total_ends {
+        let failure = match self.total_ends {
             _ if self.deadline_has_passed() => Failure::DeadlinePassed,
             Some(end) if end <= clock::now() => Failure::TotalTimeout,
             _ if output_is_stuck => Failure::Stalled,
             None => Failure::Client(BodyError::Idle),
             _ => Failure::FirstByteTimeout,
+        };
+        if let Some(line) = self.line.as_ref().filter(|_| !matches!(failure, Failure::Client(_))) {
+            line.waited_in_vain();
         }
+        failure
     }
 
     fn heard(&mut self, head: ResponseHead, reusable: bool) -> Said {

@@ -5,6 +5,7 @@ use std::sync::atomic::{AtomicUsize, Ordering::Relaxed};
 
 use bytes::Bytes;
 use http::{HeaderMap, Response};
+use tokio::time::timeout;
 
 use super::before;
 use super::origin::{DATA, END_STREAM, INITIAL_WINDOW_SIZE, Instance, NO_ERROR, Seen};
@@ -224,19 +225,20 @@ async fn an_upload_that_the_instance_does_not_read_is_held_back() {
         let came = Arc::clone(&counter);
         async move {
             let Some(stream) = raw.request().await else { return };
+            while came.load(Relaxed) < 1000 {
+                let Some(Seen::Data { bytes, .. }) = raw.next().await else { return };
+                came.fetch_add(bytes, Relaxed);
+            }
+            let more = timeout(ms(100), raw.next()).await;
+            assert!(more.is_err() && came.load(Relaxed) == 1000, "more than the window: {more:?}");
+            raw.open(stream, 1 << 20).await;
+            raw.open(0, 1 << 20).await;
             loop {
                 match raw.next().await {
                     Some(Seen::Data { bytes, is_last, .. }) => {
-                        let total = came.fetch_add(bytes, Relaxed) + bytes;
+                        came.fetch_add(bytes, Relaxed);
                         if is_last {
                             break;
-                        }
-                        if total >= 1000 && bytes > 0 {
-                            // It takes the rest only now.
-                            tokio::time::sleep(ms(50)).await;
-                            assert_eq!(total, 1000 + (total - 1000), "no more than the window");
-                            raw.open(stream, 1 << 20).await;
-                            raw.open(0, 1 << 20).await;
                         }
                     }
                     Some(_) => {}

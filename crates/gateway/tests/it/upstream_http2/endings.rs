@@ -165,8 +165,7 @@ async fn a_frozen_connection_costs_a_request_its_time_limit_and_gets_no_more_unt
     })
     .await;
     let other = Instance::named("other").await;
-    let edge = with(|plan| plan.config.timeouts.first_byte = ms(300), &[&sleepy, &other]).await;
-    until("both to have been asked", || true).await;
+    let edge = with(|plan| plan.config.timeouts.first_byte = ms(1000), &[&sleepy, &other]).await;
     while sleepy.request_count() == 0 {
         edge.get("/").await;
     }
@@ -198,14 +197,14 @@ async fn an_instance_that_resets_everything_costs_no_more_attempts_than_allowed(
 #[tokio::test]
 async fn an_answer_that_http2_does_not_allow_is_answered_502() {
     let long = "x".repeat(120);
-    let fields: Vec<_> = std::iter::once((":status", "200")).chain((0..3000).map(|_| ("x-long", long.as_str()))).collect();
+    let too_long: Vec<_> = std::iter::once((":status", "200")).chain(std::iter::repeat_n(("x-long", long.as_str()), 2_100)).collect();
     let heads: [&[(&str, &str)]; 4] = [
         &[(":status", "200"), ("connection", "close")],
         &[(":status", "200"), ("content-length", "1, 1")],
         &[("x-no-status", "1")],
-        &fields[..100],
+        &too_long,
     ];
-    for (number, head) in heads.into_iter().enumerate() {
+    for head in heads {
         let head: Vec<_> = head.iter().map(|(name, value)| ((*name).to_owned(), (*value).to_owned())).collect();
         let instance = Instance::start(move |mut raw| {
             let head = head.clone();
@@ -218,11 +217,6 @@ async fn an_answer_that_http2_does_not_allow_is_answered_502() {
         })
         .await;
         let edge = before(&[&instance]).await;
-        let answer = edge.get("/").await;
-        if number == 3 {
-            assert_eq!(answer.status(), 200, "12 KB of fields are no fault");
-        } else {
-            assert_problem(&answer, 502, "upstream-failed");
-        }
+        assert_problem(&edge.get("/").await, 502, "upstream-failed");
     }
 }

@@ -20,6 +20,8 @@ const SETTINGS: u8 = 4;
 pub(super) const PING: u8 = 6;
 pub(super) const GOAWAY: u8 = 7;
 pub(super) const WINDOW_UPDATE: u8 = 8;
+const CONTINUATION: u8 = 9;
+const FRAME_BYTES_MAX: usize = 16 * 1024;
 pub(super) const END_STREAM: u8 = 1;
 const END_HEADERS: u8 = 4;
 const ACK: u8 = 1;
@@ -214,7 +216,13 @@ impl Raw {
                 block.extend(text.as_bytes());
             }
         }
-        self.send(HEADERS, END_HEADERS | if ends { END_STREAM } else { 0 }, stream, &block).await;
+        let mut pieces = block.chunks(FRAME_BYTES_MAX).peekable();
+        let (mut kind, mut flags) = (HEADERS, if ends { END_STREAM } else { 0 });
+        while let Some(piece) = pieces.next() {
+            let last = if pieces.peek().is_none() { END_HEADERS } else { 0 };
+            self.send(kind, flags | last, stream, piece).await;
+            (kind, flags) = (CONTINUATION, 0);
+        }
     }
 
     /// A whole answer.
