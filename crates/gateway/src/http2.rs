@@ -156,13 +156,14 @@ async fn stream(worker: Rc<Worker>, request: http::Request<RecvStream>, respond:
         Ok(Asked { mut request, receive }) => {
             drop(parts);
             pipe = receive;
-            let answered = tokio::select! {
+            let mut journey = pipeline::begin(&worker, peer, &request);
+            let response = tokio::select! {
                 biased;
-                answered = pipeline::run(&worker, peer, &mut request, &interim) => answered,
+                response = pipeline::run(&worker, &mut request, &interim, &mut journey) => response,
                 () = poll_fn(|cx| poll_reset(&interim, cx)) => return,
             };
             unsent = request.body;
-            answered
+            (response, journey)
         }
         Err(refusal) => {
             let target = Bytes::copy_from_slice(parts.uri.path().as_bytes());

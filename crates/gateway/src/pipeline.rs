@@ -49,16 +49,21 @@ pub const ORDER: &[(&str, &str)] = &[
     ("forward", "one connection, both bodies streaming, nothing buffered that is not needed for a retry"),
 ];
 
-pub(crate) async fn run(worker: &Worker, peer: Rc<Peer>, request: &mut Request, interim: &Interim) -> (Response, Journey) {
+/// The journey of a request, for [`run`] to go on with: kept by who asks, since it outlives that and is large.
+pub(crate) fn begin(worker: &Worker, peer: Rc<Peer>, request: &Request) -> Journey {
     let plan = worker.plan();
     let hop = Hop::new(peer, &request.headers, &plan.config.trusted_proxies);
-    let mut journey = Journey::begin(&worker.edge, plan.config.access_log, hop, request.method.clone(), request.target.clone());
+    Journey::begin(&worker.edge, plan.config.access_log, hop, request.method.clone(), request.target.clone())
+}
+
+pub(crate) async fn run(worker: &Worker, request: &mut Request, interim: &Interim, journey: &mut Journey) -> Response {
+    let plan = worker.plan();
     journey.begins(request);
     let wanted = plan.config.disclosure.as_ref().map(|disclosure| disclosure.wanted(&journey.hop, &request.headers));
     if wanted.is_some_and(|wanted| wanted.timing) {
         journey.times();
     }
-    let mut response = match steps(worker, &plan, request, interim, &mut journey).await {
+    let mut response = match steps(worker, &plan, request, interim, journey).await {
         Ok(response) => {
             journey.answered(response.head.status);
             response
@@ -76,9 +81,9 @@ pub(crate) async fn run(worker: &Worker, peer: Rc<Peer>, request: &mut Request, 
         tls::harden(tls, &journey.hop, &mut response.head);
     }
     if let Some(wanted) = wanted {
-        wanted.tell(&journey, &mut response.head);
+        wanted.tell(journey, &mut response.head);
     }
-    (response, journey)
+    response
 }
 
 /// The journey of what could not be made a request: it ends before the first step, counted and logged all the same.

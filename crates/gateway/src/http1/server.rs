@@ -204,12 +204,13 @@ impl Server {
         let (is_http10, is_head, asked_to_stay) = (head.is_http10, head.method == Method::HEAD, head.keep_alive);
         let interim = if is_http10 { Interim::Nowhere } else { Interim::Http1(Rc::clone(&self.wire)) };
         let mut request = self.request(head);
+        let mut journey = pipeline::begin(&self.worker, Rc::clone(&self.peer), &request);
         let answered = {
             // Pinned where it is made: it is some kilobytes large, and handing it on would copy them.
-            let work = pin!(pipeline::run(&self.worker, Rc::clone(&self.peer), &mut request, &interim));
+            let work = pin!(pipeline::run(&self.worker, &mut request, &interim, &mut journey));
             self.while_present(work).await
         };
-        let Some((response, mut journey)) = answered else { return Err(Gone) };
+        let Some(response) = answered else { return Err(Gone) };
         if response.head.status == http::StatusCode::SWITCHING_PROTOCOLS {
             return self.switch(response, journey).await;
         }

@@ -57,10 +57,45 @@ enum Source {
 
 /// What was taken so far, kept while it fits: the request may have to be sent again.
 struct Replay {
-    taken: BytesMut,
+    taken: Taken,
     bytes_max: usize,
     /// What is to be given out again before the source is asked.
     again: Option<Bytes>,
+}
+
+/// Most bodies that are short enough come in one piece, which is kept as it came. Many pieces are copied: each may be a small part of what
+/// was read with it, and would keep all of that.
+enum Taken {
+    Piece(Bytes),
+    Copied(BytesMut),
+}
+
+impl Taken {
+    fn nothing() -> Self {
+        Self::Piece(Bytes::new())
+    }
+
+    fn len(&self) -> usize {
+        match self {
+            Self::Piece(piece) => piece.len(),
+            Self::Copied(bytes) => bytes.len(),
+        }
+    }
+
+    fn add(&mut self, bytes: &Bytes) {
+        match self {
+            Self::Piece(piece) if piece.is_empty() => *piece = bytes.clone(),
+            Self::Piece(piece) => *self = Self::Copied([&piece[..], bytes].concat()[..].into()),
+            Self::Copied(copied) => copied.extend_from_slice(bytes),
+        }
+    }
+
+    fn share(&self) -> Bytes {
+        match self {
+            Self::Piece(piece) => piece.clone(),
+            Self::Copied(bytes) => Bytes::copy_from_slice(bytes),
+        }
+    }
 }
 
 impl RequestBody {
@@ -103,14 +138,14 @@ impl RequestBody {
         if bytes.is_empty() {
             return Self::empty();
         }
-        let replay = Some(Replay { taken: BytesMut::new(), bytes_max: 0, again: Some(bytes) });
+        let replay = Some(Replay { taken: Taken::nothing(), bytes_max: 0, again: Some(bytes) });
         Self(Some(Box::new(Content { source: Source::Empty, bytes_left: 0, bytes_seen: 0, pace: None, replay })))
     }
 
     /// The same once more, as far as it is kept.
     pub(crate) fn copy(&self) -> Self {
         let replay = self.0.as_ref().and_then(|content| content.replay.as_ref());
-        Self::whole(replay.map(|replay| Bytes::copy_from_slice(&replay.taken)).unwrap_or_default())
+        Self::whole(replay.map(|replay| replay.taken.share()).unwrap_or_default())
     }
 
     /// Sets another limit than it began with. Nothing has been taken yet.
@@ -124,7 +159,7 @@ impl RequestBody {
     pub(crate) fn keep_for_replay(&mut self, bytes_max: usize) {
         if let Some(content) = &mut self.0 {
             // What is kept already must not be lost: another upstream may be asked after this one.
-            content.replay.get_or_insert_with(|| Replay { taken: BytesMut::new(), bytes_max, again: None });
+            content.replay.get_or_insert_with(|| Replay { taken: Taken::nothing(), bytes_max, again: None });
         }
     }
 
@@ -168,7 +203,7 @@ impl RequestBody {
         let Some(content) = &mut self.0 else { return true };
         match &mut content.replay {
             Some(replay) => {
-                replay.again = (!replay.taken.is_empty()).then(|| Bytes::copy_from_slice(&replay.taken));
+                replay.again = Some(replay.taken.share()).filter(|bytes| !bytes.is_empty());
                 true
             }
             None => content.bytes_seen == 0,
@@ -212,7 +247,7 @@ impl Content {
             self.replay = None;
             return;
         }
-        replay.taken.extend_from_slice(bytes);
+        replay.taken.add(bytes);
     }
 }
 
@@ -310,6 +345,23 @@ impl ResponseBody {
             Self::Exchange(exchange) => exchange.poll_frame(cx),
             Self::File(file) => file.poll_frame(cx),
             Self::Compressed(compressed) => compressed.poll_frame(cx),
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_was_taken_can_be_given_again_in_however_many_pieces_it_came() {
+        for pieces in [&[][..], &["a"], &["a", "b"], &["", "a", "", "bc", "d"]] {
+            let mut taken = Taken::nothing();
+            for piece in pieces {
+                taken.add(&Bytes::from_static(piece.as_bytes()));
+            }
+            let all = pieces.concat();
+            assert_eq!((taken.len(), &taken.share()[..]), (all.len(), all.as_bytes()));
         }
     }
 }
