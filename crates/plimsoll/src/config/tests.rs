@@ -40,6 +40,18 @@ fn finds(text: &str, words: &str) {
 }
 
 #[test]
+fn a_protocol_is_agreed_on_only_where_there_is_tls() {
+    let upstream = |server: &str, protocol: &str| {
+        let route = "[[route]]\nmatch = \"/*\"\nupstream = \"a\"\n";
+        format!("[[upstream]]\nname = \"a\"\nservers = [\"{server}\"]\nprotocol = \"{protocol}\"\n{route}")
+    };
+    finds(&upstream("http://127.0.0.1:9000", "auto"), "without TLS there is nothing to agree by");
+    for (server, protocol) in [("https://127.0.0.1:9000", "auto"), ("http://127.0.0.1:9000", "http2"), ("unix:/run/app.sock", "http1")] {
+        assert_eq!(findings(&upstream(server, protocol)), [""; 0], "{server} {protocol}");
+    }
+}
+
+#[test]
 fn defaults_are_coherent() {
     let loaded = file("");
     assert_eq!(loaded.settings, Settings::default());
