@@ -75,7 +75,7 @@ impl Name {
         if first == b'x' && name.first_chunk::<12>().is_some_and(|start| is(start, b"x-forwarded-")) {
             return Self::XForwardedOther;
         }
-        if !name.iter().fold(false, |found, byte| found | (*byte == b'_')) {
+        if !name.contains(&b'_') {
             return Self::Other;
         }
         let mut folded = [0; 20];
