@@ -32,9 +32,9 @@ use plimsoll_telemetry::snapshot::{AcmeSnapshot, CertificateSnapshot};
 use tokio::task::JoinSet;
 use tokio_rustls::rustls::ServerConfig;
 
+use agreed::{Agreed, Authorities};
 pub use certificate::{Certificate, Flaw};
 pub use files::{Error as FileError, Files};
-use agreed::{Agreed, Authorities};
 pub(crate) use handshake::{HandshakeStats, Lines, receive};
 pub use issuance::{Issuance, Ordered};
 pub use store::{Shelf, Store};
@@ -88,15 +88,13 @@ impl Server {
         if !watched.is_empty() {
             server.supply(|store| watch(watched, look_every, store));
         }
-        Ok(server)
-    }
         if let Some(authorities) = authorities {
             let agreed = Arc::clone(&server.agreed);
             server.supply(|store| authorities.watch(look_every, agreed, store));
         }
+        Ok(server)
+    }
 
-    /// Runs a source of certificates for as long as this server, or a clone of it, is there.
-    pub fn supply<F: Future<Output = ()> + Send + 'static>(&self, source: impl FnOnce(Arc<Store>) -> F) {
     /// The same, for settings that differ in nothing but `redirect` and `hsts`. The files are read again, and what they hold is in force at once; every
     /// source goes on with what it is at.
     pub fn renewed(&self, config: Config) -> Result<Self, Error> {
@@ -109,6 +107,8 @@ impl Server {
         Ok(Self { redirect, hsts: hsts.map(|max_age| unencrypted::hsts(max_age).into()), ..self.clone() })
     }
 
+    /// Runs a source of certificates for as long as this server, or a clone of it, is there.
+    pub fn supply<F: Future<Output = ()> + Send + 'static>(&self, source: impl FnOnce(Arc<Store>) -> F) {
         self.sources.lock().unwrap_or_else(PoisonError::into_inner).spawn(source(Arc::clone(&self.store)));
     }
 
@@ -125,13 +125,13 @@ impl Server {
         self
     }
 
-    /// Ends the tasks that look after its certificates: somebody else does that now, although connections may still be begun with this one.
-    pub(crate) fn retire(&self) {
     /// Whether somebody who looks after the one looks after the other.
     pub(crate) fn has_sources_of(&self, other: &Self) -> bool {
         Arc::ptr_eq(&self.sources, &other.sources)
     }
 
+    /// Ends the tasks that look after its certificates: somebody else does that now, although connections may still be begun with this one.
+    pub(crate) fn retire(&self) {
         self.sources.lock().unwrap_or_else(PoisonError::into_inner).abort_all();
     }
 
@@ -185,9 +185,9 @@ fn snapshot(shelf: Shelf, certificate: &Certificate) -> CertificateSnapshot {
         source: certificate.source().to_owned(),
         names: certificate.names().to_vec(),
         not_after_unix: since_1970.map_or(0, |time| time.as_secs()),
+        renews_itself: shelf.renews_itself(),
     }
 }
-        renews_itself: shelf.renews_itself(),
 
 impl fmt::Debug for Server {
     fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
