@@ -325,6 +325,13 @@ impl Exchange {
         }
     }
 
+    /// Of the answer's body, at a time.
+    pub(crate) fn read_at_most(&mut self, bytes: usize) {
+        if let Some(line) = &mut self.line {
+            line.read_at_most(bytes);
+        }
+    }
+
     /// The next frame of the answer's body.
     pub(crate) fn poll_frame(&mut self, cx: &mut Context<'_>) -> Poll<Option<Result<Frame, WireError>>> {
         self.poll_send_on(cx);

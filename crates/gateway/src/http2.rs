@@ -5,25 +5,31 @@
 //! | `sniff` | which HTTP a connection speaks |
 //! | `io` | a connection's bytes on their way to and from the library |
 //! | `flood` | frames that cost their sender nothing, counted |
+//! | `room` | what the answers of a connection may hold for a client that does not take them |
+//! | `sender` | one of them, on its way |
 //! | `translate` | between HTTP/2's fields and the pipeline's |
+//! | `uploads` | how much a client may send before anybody takes it |
 //! | `websocket` | extended CONNECT, and streams as pipes |
 
 mod flood;
 mod io;
+mod room;
+mod sender;
 mod sniff;
 mod translate;
+mod uploads;
 mod websocket;
 
 use std::cell::RefCell;
 use std::future::poll_fn;
 use std::pin::Pin;
 use std::rc::Rc;
-use std::task::{Context, Poll, ready};
+use std::task::{Context, Poll};
 use std::time::Duration;
 
 use bytes::{Bytes, BytesMut};
 use h2::server::{Connection, SendResponse};
-use h2::{Reason as H2Reason, RecvStream, SendStream};
+use h2::{Reason as H2Reason, RecvStream};
 use http::StatusCode;
 use plimsoll_policy::clock;
 use tokio::time::timeout;
@@ -36,7 +42,7 @@ use crate::alarm::Alarm;
 use crate::connection::{LINGER_BYTES, LINGER_TIME};
 use crate::interim::Interim;
 use crate::journey::Journey;
-use crate::message::{Frame, RequestBody, Response, ResponseBody};
+use crate::message::{RequestBody, Response, ResponseBody};
 use crate::pace::Meter;
 use crate::peer::Peer;
 use crate::pipeline;
@@ -47,12 +53,12 @@ use crate::worker::Worker;
 #[cfg(any(test, feature = "fuzzing"))]
 pub(crate) use flood::Allowance;
 use io::Io;
+use room::{Room, Share};
+use sender::Sender;
 use translate::Asked;
+use uploads::Uploads;
 
 const STREAMS_MAX: u32 = 128;
-/// What a client may send on one stream before the instance has taken any of it.
-const STREAM_WINDOW_BYTES: u32 = 256 * 1024;
-const CONNECTION_WINDOW_BYTES: u32 = 1024 * 1024;
 /// What one stream holds for a client that does not read.
 const SEND_BUFFER_BYTES: usize = 64 * 1024;
 /// Streams that were reset before anybody looked at them, and streams that the client made this side reset.
@@ -68,7 +74,7 @@ type Accepted = (http::Request<RecvStream>, SendResponse<Bytes>);
 pub(crate) async fn serve(worker: Rc<Worker>, transport: Transport, prefix: BytesMut, peer: Rc<Peer>) {
     let io = Io::new(transport, prefix);
     let Ok(Ok(mut connection)) = timeout(worker.plan().config.timeouts.head, handshake(&worker, &io)).await else { return };
-    let streams = TaskTracker::new();
+    let (streams, room, mut uploads) = (TaskTracker::new(), Rc::new(Room::default()), Uploads::new());
     let mut drained = Box::pin(worker.drain.clone().begun());
     let mut stopping = false;
     let mut idle = Alarm::new();
@@ -81,10 +87,11 @@ pub(crate) async fn serve(worker: Rc<Worker>, transport: Transport, prefix: Byte
                 connection.graceful_shutdown();
                 idle.set_after(GOODBYE);
             }
-            accepted = poll_fn(|cx| poll_accept(&mut connection, &io, cx)) => {
-                let Some(Ok((request, respond))) = accepted else { break };
+            accepted = poll_fn(|cx| poll_accept(&mut connection, &io, &room, cx)) => {
+                let Some(Ok(accepted)) = accepted else { break };
                 idle.set_after(worker.plan().config.timeouts.idle);
-                let stream = stream(Rc::clone(&worker), request, respond, Rc::clone(&peer));
+                let sends = (!accepted.0.body().is_end_stream()).then(|| uploads.begins(&mut connection));
+                let stream = stream(Rc::clone(&worker), Rc::clone(&room), accepted, Rc::clone(&peer), sends);
                 // Boxed: a task is moved several times before it begins, and once more when it is over.
                 streams.spawn_local(clock::held(Box::pin(stream)));
             }
@@ -124,8 +131,8 @@ fn builder(worker: &Worker) -> h2::server::Builder {
     builder
         .max_concurrent_streams(STREAMS_MAX)
         .max_header_list_size((HEAD_CEILING * worker.plan().config.limits.head_bytes_max) as u32)
-        .initial_window_size(STREAM_WINDOW_BYTES)
-        .initial_connection_window_size(CONNECTION_WINDOW_BYTES)
+        .initial_window_size(uploads::STREAM_WINDOW_BYTES)
+        .initial_connection_window_size(uploads::CONNECTION_WINDOW_BYTES)
         .max_send_buffer_size(SEND_BUFFER_BYTES)
         .max_pending_accept_reset_streams(RESETS_PENDING_MAX)
         .max_local_error_reset_streams(Some(RESETS_PROVOKED_MAX))
@@ -134,20 +141,30 @@ fn builder(worker: &Worker) -> h2::server::Builder {
 }
 
 /// The next stream. A client that has used up its allowance is told so and left; what it sent on top is not looked at.
-fn poll_accept(connection: &mut Connection<Io, Bytes>, io: &Io, cx: &mut Context<'_>) -> Poll<Option<Result<Accepted, h2::Error>>> {
+fn poll_accept(
+    connection: &mut Connection<Io, Bytes>,
+    io: &Io,
+    room: &Room,
+    cx: &mut Context<'_>,
+) -> Poll<Option<Result<Accepted, h2::Error>>> {
     let mut accepted = connection.poll_accept(cx);
     if io.allowance().runs_out() {
         connection.abrupt_shutdown(H2Reason::ENHANCE_YOUR_CALM);
         accepted = connection.poll_accept(cx);
     }
+    if accepted.is_ready() {
+        return accepted;
+    }
     // Everything that is ready leaves together.
-    if accepted.is_pending() && matches!(io.poll_flush(cx), Poll::Ready(Err(_))) {
-        return Poll::Ready(None);
+    match io.poll_flush(cx) {
+        Poll::Ready(Ok(())) if !io.has_refused() => room.drained(),
+        Poll::Ready(Err(_)) => return Poll::Ready(None),
+        _ => {}
     }
     accepted
 }
 
-async fn stream(worker: Rc<Worker>, request: http::Request<RecvStream>, respond: SendResponse<Bytes>, peer: Rc<Peer>) {
+async fn stream(worker: Rc<Worker>, room: Rc<Room>, (request, respond): Accepted, peer: Rc<Peer>, _sends: Option<Rc<()>>) {
     let interim = Interim::Http2(RefCell::new(respond));
     let (parts, receive) = request.into_parts();
     let is_head = parts.method == http::Method::HEAD;
@@ -174,11 +191,11 @@ async fn stream(worker: Rc<Worker>, request: http::Request<RecvStream>, respond:
     let respond = respond.into_inner();
     if let Some(receive) = pipe {
         if response.head.status == StatusCode::SWITCHING_PROTOCOLS {
-            return tunnel(&worker, respond, receive, response, journey).await;
+            return tunnel(&worker, room, respond, receive, response, journey).await;
         }
         response = websocket::instead(response, &mut journey);
     }
-    let Ok(with_answer) = answer(&worker, respond, response, is_head, &mut journey).await else { return };
+    let Ok(with_answer) = answer(&worker, room, respond, response, is_head, &mut journey).await else { return };
     journey.complete();
     drop(journey);
     linger([unsent, with_answer]).await;
@@ -205,12 +222,19 @@ fn poll_reset(interim: &Interim, cx: &mut Context<'_>) -> Poll<()> {
 }
 
 /// The instance has switched: from here on the stream is a pipe to it.
-async fn tunnel(worker: &Worker, mut respond: SendResponse<Bytes>, receive: RecvStream, response: Response, mut journey: Journey) {
+async fn tunnel(
+    worker: &Worker,
+    room: Rc<Room>,
+    mut respond: SendResponse<Bytes>,
+    receive: RecvStream,
+    response: Response,
+    mut journey: Journey,
+) {
     let ResponseBody::Exchange(exchange) = response.body else { return };
     let head = translate::response(&websocket::opened(&response.head), false, &journey.hop.request_id);
     let Ok(send) = respond.send_response(head, false) else { return };
     let Some((instance, _permit)) = exchange.into_pipe() else { return };
-    let client = (Pipe { receive, send, unread: Bytes::new() }, BytesMut::new());
+    let client = (Pipe { receive, send, unread: Bytes::new(), share: Some(Share::of(room)) }, BytesMut::new());
     let idle = worker.plan().config.timeouts.stream_idle;
     (journey.bytes_in, journey.bytes_out) = tunnel::run(client, instance, idle).await;
     journey.complete();
@@ -219,6 +243,7 @@ async fn tunnel(worker: &Worker, mut respond: SendResponse<Bytes>, receive: Recv
 /// Returns what the client has not sent yet of its request, if that was going to an instance.
 async fn answer(
     worker: &Worker,
+    room: Rc<Room>,
     mut respond: SendResponse<Bytes>,
     response: Response,
     is_head: bool,
@@ -239,80 +264,7 @@ async fn answer(
         let config = &worker.plan().config;
         (Meter::begun(config.answer_pace()), config.timeouts.write_idle)
     };
-    let mut sender = Sender { stream, alarm: None, pace, pending: Bytes::new(), write_idle };
+    let mut sender = Sender::new(stream, Share::of(room), pace, write_idle);
     poll_fn(|cx| sender.poll(cx, &mut body, journey)).await?;
     Ok(body.into_request_body())
-}
-
-/// Moves a body onto a stream as fast as the client opens its window.
-struct Sender {
-    stream: SendStream<Bytes>,
-    /// Made when the client lets wait for the first time: most never do.
-    alarm: Option<Alarm>,
-    pace: Meter,
-    pending: Bytes,
-    write_idle: Duration,
-}
-
-impl Sender {
-    fn poll(&mut self, cx: &mut Context<'_>, body: &mut ResponseBody, journey: &mut Journey) -> Poll<Result<(), ()>> {
-        loop {
-            while !self.pending.is_empty() {
-                ready!(self.poll_send_pending(cx, body, journey))?;
-                if body.is_over() && self.pending.is_empty() {
-                    return Poll::Ready(Ok(()));
-                }
-            }
-            match body.poll_frame(cx) {
-                Poll::Ready(Some(Ok(Frame::Data(data)))) => {
-                    self.pending = data;
-                    self.stream.reserve_capacity(self.pending.len());
-                }
-                Poll::Ready(Some(Ok(Frame::Trailers(trailers)))) => {
-                    return Poll::Ready(self.stream.send_trailers(trailers).map_err(|_| ()));
-                }
-                Poll::Ready(None) => return Poll::Ready(self.stream.send_data(Bytes::new(), true).map_err(|_| ())),
-                Poll::Ready(Some(Err(error))) => {
-                    journey.note(format!("the answer broke off: {error}"));
-                    self.stream.send_reset(H2Reason::INTERNAL_ERROR);
-                    return Poll::Ready(Err(()));
-                }
-                Poll::Pending => return self.stream.poll_reset(cx).map(|_| Err(())),
-            }
-        }
-    }
-
-    fn poll_send_pending(&mut self, cx: &mut Context<'_>, body: &mut ResponseBody, journey: &mut Journey) -> Poll<Result<(), ()>> {
-        match self.stream.poll_capacity(cx) {
-            Poll::Ready(Some(Ok(capacity))) => {
-                let data = self.pending.split_to(capacity.min(self.pending.len()));
-                self.pace.moved(data.len() as u64);
-                if let Some(alarm) = &mut self.alarm {
-                    alarm.off();
-                }
-                journey.bytes_out += data.len() as u64;
-                let is_last = self.pending.is_empty() && body.is_over();
-                Poll::Ready(self.stream.send_data(data, is_last).map_err(|_| ()))
-            }
-            Poll::Ready(_) => Poll::Ready(Err(())),
-            Poll::Pending => {
-                body.keep_sending(cx);
-                let alarm = self.alarm.get_or_insert_with(Alarm::new);
-                if !alarm.is_set() {
-                    if self.pace.waits().is_err() {
-                        return self.give_up(journey, "the client took its answer too slowly");
-                    }
-                    alarm.set_after(self.write_idle);
-                }
-                ready!(alarm.poll(cx));
-                self.give_up(journey, "the client accepted nothing for too long")
-            }
-        }
-    }
-
-    fn give_up(&mut self, journey: &mut Journey, cause: &str) -> Poll<Result<(), ()>> {
-        journey.note(cause.to_owned());
-        self.stream.send_reset(H2Reason::CANCEL);
-        Poll::Ready(Err(()))
-    }
 }

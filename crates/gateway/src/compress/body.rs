@@ -52,6 +52,10 @@ impl Compressed {
         self.source
     }
 
+    pub(crate) fn read_at_most(&mut self, bytes: usize) {
+        self.source.read_at_most(bytes);
+    }
+
     pub(crate) fn keep_sending(&mut self, cx: &mut Context<'_>) {
         self.source.keep_sending(cx);
     }

@@ -14,23 +14,29 @@ use crate::http1::WireError;
 use crate::message::Frame;
 
 /// Large enough that the visit to another thread does not show, small enough that ten thousand readers fit into memory.
-const PIECE_BYTES: u64 = 128 * 1024;
+const PIECE_BYTES: usize = 128 * 1024;
 
 pub(crate) struct FileBody {
     file: Arc<File>,
     position: u64,
     end: u64,
+    piece_bytes: usize,
     reading: Option<JoinHandle<io::Result<Bytes>>>,
 }
 
 impl FileBody {
     /// The bytes from `position` up to, and without, `end`.
     pub(super) fn new(file: File, position: u64, end: u64) -> Self {
-        Self { file: Arc::new(file), position, end, reading: None }
+        Self { file: Arc::new(file), position, end, piece_bytes: PIECE_BYTES, reading: None }
     }
 
     pub(crate) fn is_over(&self) -> bool {
         self.position == self.end
+    }
+
+    /// From the next piece on.
+    pub(crate) fn read_at_most(&mut self, bytes: usize) {
+        self.piece_bytes = bytes.min(PIECE_BYTES);
     }
 
     /// A file that has become shorter meanwhile is an answer that breaks off: its length has been announced.
@@ -38,7 +44,7 @@ impl FileBody {
         if self.is_over() {
             return Poll::Ready(None);
         }
-        let (position, length) = (self.position, PIECE_BYTES.min(self.end - self.position));
+        let (position, length) = (self.position, (self.piece_bytes as u64).min(self.end - self.position));
         let reading = self.reading.get_or_insert_with(|| {
             let file = Arc::clone(&self.file);
             spawn_blocking(move || read(&file, position, length))
@@ -47,7 +53,7 @@ impl FileBody {
         self.reading = None;
         Poll::Ready(Some(match read {
             Ok(bytes) => {
-                self.position += length;
+                self.position += bytes.len() as u64;
                 Ok(Frame::Data(bytes))
             }
             Err(error) => Err(WireError::Io(error)),

@@ -114,6 +114,13 @@ impl Line {
         }
     }
 
+    /// Of the answer's body, at a time. What several requests share has a bound of its own.
+    pub(super) fn read_at_most(&mut self, bytes: usize) {
+        if let Self::Http1(connection) = self {
+            connection.wire.read_at_most(bytes);
+        }
+    }
+
     pub(super) fn poll_frame(&mut self, cx: &mut Context<'_>) -> Poll<Option<Result<Frame, WireError>>> {
         match self {
             Self::Http1(connection) => connection.wire.poll_frame(cx),

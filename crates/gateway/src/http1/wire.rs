@@ -25,6 +25,8 @@ pub(crate) struct Wire {
     /// How much of `buffer` is known to hold no end of a head.
     scanned: usize,
     decoder: Decoder,
+    /// What may be read of a large body at a time.
+    read_bytes_max: usize,
     pub(crate) out: Out,
 }
 
@@ -52,7 +54,7 @@ pub(crate) enum HeadError {
 impl Wire {
     /// A wire of which `buffer` has already been read.
     pub(crate) fn new(transport: Transport, buffer: BytesMut) -> Self {
-        Self { transport, buffer, scanned: 0, decoder: Decoder::Done, out: Out::default() }
+        Self { transport, buffer, scanned: 0, decoder: Decoder::Done, read_bytes_max: READ_BYTES_LARGE, out: Out::default() }
     }
 
     /// The bytes of the next head with its empty line, once complete.
@@ -107,7 +109,17 @@ impl Wire {
     }
 
     pub(crate) fn begin_body(&mut self, framing: Framing) {
+        self.read_bytes_max = READ_BYTES_LARGE;
         self.decoder = Decoder::new(framing);
+    }
+
+    /// Of this body, at a time.
+    pub(crate) fn read_at_most(&mut self, bytes: usize) {
+        self.read_bytes_max = bytes.clamp(READ_BYTES, READ_BYTES_LARGE);
+        if bytes < READ_BYTES_LARGE && self.buffer.capacity() > bytes && self.buffer.is_empty() {
+            // Its room would be used, however much may be read.
+            self.buffer = BytesMut::new();
+        }
     }
 
     pub(crate) fn body_is_done(&self) -> bool {
@@ -122,7 +134,7 @@ impl Wire {
                 Ok(Step::More) => {}
                 Err(what) => return Poll::Ready(Some(Err(WireError::Malformed(what)))),
             }
-            let wanted = if self.decoder.bytes_expected() > READ_BYTES as u64 { READ_BYTES_LARGE } else { READ_BYTES };
+            let wanted = if self.decoder.bytes_expected() > READ_BYTES as u64 { self.read_bytes_max } else { READ_BYTES };
             match ready!(self.poll_fill(cx, wanted)) {
                 Ok(0) if self.decoder.close() => return Poll::Ready(None),
                 Ok(0) => return Poll::Ready(Some(Err(WireError::Closed))),

@@ -31,16 +31,29 @@ struct Watched {
     transport: Transport,
     prefix: BytesMut,
     gathered: BytesMut,
+    /// The library has more to write than was taken.
+    has_refused: bool,
     allowance: Allowance,
 }
 
 impl Io {
     pub(super) fn new(transport: Transport, prefix: BytesMut) -> Self {
-        Self(Rc::new(RefCell::new(Watched { transport, prefix, gathered: BytesMut::new(), allowance: Allowance::new() })))
+        Self(Rc::new(RefCell::new(Watched {
+            transport,
+            prefix,
+            gathered: BytesMut::new(),
+            has_refused: false,
+            allowance: Allowance::new(),
+        })))
     }
 
     pub(super) fn allowance(&self) -> RefMut<'_, Allowance> {
         RefMut::map(self.0.borrow_mut(), |watched| &mut watched.allowance)
+    }
+
+    /// Whether the library still has to write what it tried to write last.
+    pub(super) fn has_refused(&self) -> bool {
+        self.0.borrow().has_refused
     }
 
     /// Writes what was gathered.
@@ -54,6 +67,20 @@ impl Io {
 }
 
 impl Watched {
+    fn poll_take(&mut self, cx: &mut Context<'_>, slices: &[IoSlice<'_>]) -> Poll<io::Result<usize>> {
+        let count: usize = slices.iter().map(|slice| slice.len()).sum();
+        if count > COPIED_BYTES_MAX {
+            return self.poll_write_through(cx, slices);
+        }
+        if self.gathered.len() + count > GATHERED_BYTES_MAX {
+            ready!(self.poll_write_gathered(cx))?;
+        }
+        for slice in slices {
+            self.gathered.extend_from_slice(slice);
+        }
+        Poll::Ready(Ok(count))
+    }
+
     fn poll_write_gathered(&mut self, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
         while !self.gathered.is_empty() {
             let written = ready!(Pin::new(&mut self.transport).poll_write(cx, &self.gathered))?;
@@ -118,17 +145,9 @@ impl AsyncWrite for Io {
 
     fn poll_write_vectored(self: Pin<&mut Self>, cx: &mut Context<'_>, slices: &[IoSlice<'_>]) -> Poll<io::Result<usize>> {
         let watched = &mut *self.0.borrow_mut();
-        let count: usize = slices.iter().map(|slice| slice.len()).sum();
-        if count > COPIED_BYTES_MAX {
-            return watched.poll_write_through(cx, slices);
-        }
-        if watched.gathered.len() + count > GATHERED_BYTES_MAX {
-            ready!(watched.poll_write_gathered(cx))?;
-        }
-        for slice in slices {
-            watched.gathered.extend_from_slice(slice);
-        }
-        Poll::Ready(Ok(count))
+        let taken = watched.poll_take(cx, slices);
+        watched.has_refused = taken.is_pending();
+        taken
     }
 
     fn is_write_vectored(&self) -> bool {

@@ -16,6 +16,7 @@ use http::{Method, StatusCode};
 use plimsoll_policy::{Reason, Refusal};
 use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
 
+use super::room::Share;
 use crate::journey::Journey;
 use crate::message::{Framing, Headers, Response, ResponseHead};
 use crate::tunnel::End;
@@ -70,6 +71,8 @@ pub(crate) struct Pipe {
     pub(crate) send: SendStream<Bytes>,
     /// Received, and not read yet.
     pub(crate) unread: Bytes,
+    /// Of what the connection may hold for its client.
+    pub(crate) share: Option<Share>,
 }
 
 fn broken(error: h2::Error) -> io::Error {
@@ -101,6 +104,9 @@ impl AsyncWrite for Pipe {
         if bytes.is_empty() {
             return Poll::Ready(Ok(0));
         }
+        if let Some(share) = &mut self.share {
+            ready!(share.poll_room(cx));
+        }
         self.send.reserve_capacity(bytes.len().min(FRAME_BYTES_MAX));
         while self.send.capacity() == 0 {
             match ready!(self.send.poll_capacity(cx)) {
@@ -111,6 +117,9 @@ impl AsyncWrite for Pipe {
         }
         let count = bytes.len().min(self.send.capacity()).min(FRAME_BYTES_MAX);
         self.send.send_data(Bytes::copy_from_slice(&bytes[..count]), false).map_err(broken)?;
+        if let Some(share) = &self.share {
+            share.queued(count);
+        }
         Poll::Ready(Ok(count))
     }
 

@@ -333,6 +333,16 @@ impl ResponseBody {
         }
     }
 
+    /// Takes smaller pieces than it might: there is no room for more.
+    pub(crate) fn read_at_most(&mut self, bytes: usize) {
+        match self {
+            Self::Exchange(exchange) => exchange.read_at_most(bytes),
+            Self::File(file) => file.read_at_most(bytes),
+            Self::Compressed(compressed) => compressed.read_at_most(bytes),
+            Self::Empty | Self::Full(_) => {}
+        }
+    }
+
     /// The next frame. An error means that the answer cannot be completed: the client must see it break off, not end.
     pub(crate) fn poll_frame(&mut self, cx: &mut Context<'_>) -> Poll<Option<Result<Frame, WireError>>> {
         match self {

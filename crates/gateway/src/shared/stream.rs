@@ -203,7 +203,7 @@ impl Stream {
     /// After the answer that opens a WebSocket.
     pub(crate) fn into_tunnel(self) -> Option<Tunnel> {
         let Answer::Body(received) = self.answer else { return None };
-        let pipe = Pipe { receive: received.into_stream(), send: self.send, unread: Bytes::new() };
+        let pipe = Pipe { receive: received.into_stream(), send: self.send, unread: Bytes::new(), share: None };
         Some(Tunnel { pipe, _place: self.place })
     }
 }

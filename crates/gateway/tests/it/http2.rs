@@ -4,6 +4,7 @@ pub(crate) mod client;
 mod conformance;
 mod floods;
 mod frames;
+mod memory;
 mod websocket;
 
 use std::hash::{DefaultHasher, Hasher};
@@ -136,6 +137,34 @@ async fn an_upload_that_nobody_reads_is_held_back() {
             assert!(stood_at < 16 * 1024 * 1024, "{stood_at} bytes are somewhere in between");
         }
     }
+}
+
+#[tokio::test]
+async fn uploads_that_nobody_takes_do_not_hold_up_another() {
+    const STALLED: usize = 12;
+    let origin = Origin::start(|mut visit| async move {
+        if visit.head().await.is_some_and(|head| head.target() == "/stalled") {
+            std::future::pending::<()>().await;
+        }
+        visit.peer.exactly(100_000).await.unwrap();
+        visit.send(ok("taken")).await;
+    })
+    .await;
+    let edge = Edge::with(|plan| plan.upstream.admission = None, &[&origin]).await;
+    let client = Http2::connect(&edge).await;
+    let mut stalled = Vec::new();
+    for number in 1..=STALLED {
+        let (response, mut stream) = client.begin(request("PUT", "/stalled"), false);
+        until("it to be under way", || origin.request_count() == number).await;
+        // More than its window and all buffers on the way take.
+        let upload = tokio::spawn(async move { send_all(&mut stream, Bytes::from(vec![0; 32 * 1024 * 1024]), false).await });
+        stalled.push((response, upload));
+    }
+    tokio::time::sleep(ms(500)).await;
+    assert!(stalled.iter().all(|(_, upload)| !upload.is_finished()), "they are held back");
+    let put = http::Request::put("http://shop.example/fine").header("content-length", 100_000).body(()).unwrap();
+    assert_eq!(client.ask(put, &[7; 100_000]).await.unwrap().text(), "taken");
+    stalled.iter().for_each(|(_, upload)| upload.abort());
 }
 
 #[tokio::test]

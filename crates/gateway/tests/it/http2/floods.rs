@@ -18,7 +18,7 @@ const PROTOCOL_ERROR: u32 = 1;
 const STREAM_CLOSED: u32 = 5;
 const ENHANCE_YOUR_CALM: u32 = 11;
 /// More than any client needs, and less than what would hurt: whoever gets so far has not been stopped.
-const PIECES_MAX: usize = 60_000;
+const PIECES_MAX: usize = 400_000;
 
 /// What is sent again and again, by its number.
 type Piece<'a> = &'a dyn Fn(usize) -> Vec<u8>;

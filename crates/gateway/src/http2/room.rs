@@ -1,0 +1,159 @@
+//! What the answers of one connection may hold for a client that does not take them.
+//!
+//! The library bounds what it queues for each stream. A client may have many streams and many connections, so here is a bound for all streams
+//! of a connection together, in two parts. What is queued has been let through by the client's windows: it leaves as soon as the socket takes
+//! it, and if the socket takes nothing, nobody on this connection can go on anyway. So all wait for the same thing, and none for another.
+//! What is pending was fetched for a window that then closed. When there is too much of it, further pieces are fetched in small ones: a stream
+//! that is taken is never held up by others that are not.
+
+use std::cell::{Cell, RefCell};
+use std::rc::Rc;
+use std::task::{Context, Poll, Waker};
+
+/// Of what is queued, and again of what is pending.
+const BYTES_MAX: usize = 256 * 1024;
+/// What is fetched for a stream at a time: while there is room, and while there is none.
+const FETCHED_BYTES: usize = 64 * 1024;
+const FETCHED_BYTES_SMALL: usize = 8 * 1024;
+
+/// One for each connection.
+#[derive(Debug, Default)]
+pub(super) struct Room {
+    queued: Cell<usize>,
+    pending: Cell<usize>,
+    waiting: RefCell<Vec<Waker>>,
+    /// How often it was drained: whoever began to wait before the last time is not in the list any more.
+    drains: Cell<u64>,
+}
+
+impl Room {
+    /// Everything that was queued has left.
+    pub(super) fn drained(&self) {
+        self.queued.set(0);
+        if self.waiting.borrow().is_empty() {
+            return;
+        }
+        self.drains.set(self.drains.get() + 1);
+        self.waiting.take().into_iter().for_each(Waker::wake);
+    }
+}
+
+/// The part that one stream takes.
+#[derive(Debug)]
+pub(crate) struct Share {
+    room: Rc<Room>,
+    pending: usize,
+    /// It waits since this many drains.
+    waits: Option<u64>,
+}
+
+impl Share {
+    pub(super) fn of(room: Rc<Room>) -> Self {
+        Self { room, pending: 0, waits: None }
+    }
+
+    /// Ready when more may be queued.
+    pub(super) fn poll_room(&mut self, cx: &mut Context<'_>) -> Poll<()> {
+        let room = &self.room;
+        if room.queued.get() < BYTES_MAX {
+            return Poll::Ready(());
+        }
+        // Once for each drain: it is the same task every time.
+        if self.waits.replace(room.drains.get()) != Some(room.drains.get()) {
+            room.waiting.borrow_mut().push(cx.waker().clone());
+        }
+        Poll::Pending
+    }
+
+    /// How much may be fetched next.
+    pub(super) fn fetches(&self) -> usize {
+        if self.room.pending.get() < BYTES_MAX { FETCHED_BYTES } else { FETCHED_BYTES_SMALL }
+    }
+
+    /// So much of what was fetched has not been queued.
+    pub(super) fn holds(&mut self, pending: usize) {
+        let others = self.room.pending.get() - self.pending;
+        self.room.pending.set(others + pending);
+        self.pending = pending;
+    }
+
+    pub(super) fn queued(&self, count: usize) {
+        self.room.queued.set(self.room.queued.get() + count);
+    }
+}
+
+impl Drop for Share {
+    fn drop(&mut self) {
+        self.holds(0);
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::sync::Arc;
+    use std::sync::atomic::{AtomicUsize, Ordering::Relaxed};
+    use std::task::Wake;
+
+    use proptest::prelude::*;
+
+    use super::*;
+
+    #[derive(Default)]
+    struct Woken(AtomicUsize);
+
+    impl Wake for Woken {
+        fn wake(self: Arc<Self>) {
+            self.0.fetch_add(1, Relaxed);
+        }
+    }
+
+    #[test]
+    fn who_finds_no_room_is_woken_once_for_each_drain() {
+        let woken = Arc::new(Woken::default());
+        let waker = Waker::from(Arc::clone(&woken));
+        let mut cx = Context::from_waker(&waker);
+        let room = Rc::new(Room::default());
+        let mut share = Share::of(Rc::clone(&room));
+        assert!(share.poll_room(&mut cx).is_ready());
+        for drains in 1..4 {
+            share.queued(BYTES_MAX);
+            assert!((0..3).all(|_| share.poll_room(&mut cx).is_pending()));
+            room.drained();
+            assert_eq!(woken.0.load(Relaxed), drains);
+        }
+        assert!(share.poll_room(&mut cx).is_ready());
+    }
+
+    #[test]
+    fn where_much_is_pending_pieces_are_small_until_it_is_gone() {
+        let room = Rc::new(Room::default());
+        let mut stalled = Share::of(Rc::clone(&room));
+        let other = Share::of(room);
+        stalled.holds(BYTES_MAX);
+        assert_eq!((stalled.fetches(), other.fetches()), (FETCHED_BYTES_SMALL, FETCHED_BYTES_SMALL));
+        drop(stalled);
+        assert_eq!(other.fetches(), FETCHED_BYTES);
+    }
+
+    proptest! {
+        /// However streams come, fetch, stall and go: what a connection holds is bounded, and nothing is counted that is not held.
+        #[test]
+        fn what_is_pending_is_bounded(steps in prop::collection::vec((0_usize..128, any::<bool>()), 0..500)) {
+            let room = Rc::new(Room::default());
+            let mut shares: Vec<Option<Share>> = (0..128).map(|_| None).collect();
+            for (stream, goes) in steps {
+                if goes {
+                    shares[stream] = None;
+                    continue;
+                }
+                let share = shares[stream].get_or_insert_with(|| Share::of(Rc::clone(&room)));
+                if share.pending == 0 {
+                    share.holds(share.fetches());
+                }
+                prop_assert!(room.pending.get() <= BYTES_MAX + FETCHED_BYTES + 128 * FETCHED_BYTES_SMALL);
+            }
+            drop(shares);
+            prop_assert_eq!(room.pending.get(), 0);
+        }
+    }
+}
