@@ -184,12 +184,12 @@ async fn forward(
     request.deadline = deadline::earliest(journey.started(), allowed, route.policies.deadline);
     let upstream = &plan.upstreams[to.upstream];
     let ask = route.policies.needs_place.then(|| ask(upstream, route, request, journey));
+    let key = upstream.hash_key(request, journey.hop.client);
     if let Some(rewrite) = &to.rewrite
         && rewrite.apply(request).is_err()
     {
         let detail = "servers may read this path in different ways: it cannot be rewritten";
         return Err(Refusal::new(Reason::NoRoute, detail));
-    let key = upstream.hash_key(request, journey.hop.client);
     }
     if let Some(edits) = &route.policies.request_headers {
         edits.apply(&mut request.headers);

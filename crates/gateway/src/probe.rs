@@ -11,7 +11,7 @@ use bytes::BytesMut;
 use http::{Method, StatusCode};
 use plimsoll_trust::Fault;
 use tokio::task::JoinSet;
-use tokio::time::{sleep, timeout};
+use tokio::time::{Instant, timeout, timeout_at};
 
 use crate::config::{Probe, Protocol};
 use crate::endpoint::{Endpoint, is_our_shortage};
@@ -79,12 +79,12 @@ async fn probe(upstream: Arc<Upstream>, member: Arc<Member>, on_health: OnHealth
     let config = &upstream.config.probe;
     let (mut passed, mut failed, mut refused, mut why) = (0_u32, 0_u32, 0_u32, Why::Other(""));
     while upstream.has_member(member.slot) {
+        let changed = upstream.changed();
         if member.is_draining() {
             // If it comes back it begins anew, and at once.
             (passed, failed, refused) = (0, 0, 0);
             let _ = timeout(config.interval, changed).await;
             continue;
-        let changed = upstream.changed();
         }
         match ask(&member, config).await {
             Ok(()) => (passed, failed) = (passed.saturating_add(1), 0),
@@ -119,7 +119,18 @@ async fn probe(upstream: Arc<Upstream>, member: Arc<Member>, on_health: OnHealth
         }
         let wait = if after == Health::Unknown && refused < REFUSALS_MAX { STARTING_INTERVAL } else { config.interval };
         // Up to a tenth of jitter, so that many gateways do not ask in step.
-        sleep(wait.mul_f64(fastrand::f64().mul_add(0.1, 0.95))).await;
+        pause(&upstream, &member, after, wait.mul_f64(fastrand::f64().mul_add(0.1, 0.95))).await;
+    }
+}
+
+/// Until the next probe is due. Who comes back into the list meanwhile is not known to be well any more, and asked at once.
+async fn pause(upstream: &Upstream, member: &Member, known: Health, wait: Duration) {
+    let end = Instant::now() + wait;
+    loop {
+        let changed = upstream.changed();
+        if member.health() != known || timeout_at(end, changed).await.is_err() {
+            return;
+        }
     }
 }
 
