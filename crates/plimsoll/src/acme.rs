@@ -28,7 +28,10 @@ use std::time::{Duration, SystemTime};
 
 use anyhow::Context;
 use plimsoll_gateway::tls::{Certificate, Ordered, Server, Shelf, Store};
+use tokio::runtime::Handle;
+use tokio::task::spawn_blocking;
 use tokio::time::sleep;
+use tokio_util::sync::CancellationToken;
 
 use crate::config::Acme;
 use crate::report::Failure;
@@ -53,8 +56,17 @@ pub fn supply(server: &Server, acme: &Acme, data_dir: &Path) -> Result<(), Failu
     let mut desk = Desk { cabinet, authority, names, renew_before: acme.renew_before };
     desk.read();
     desk.show(server.store())?;
-    server.supply(async move |store| desk.run(&store).await);
+    server.supply(|store| aside(async move { desk.run(&store).await }));
     Ok(())
+}
+
+/// Does what files have to be written for, and waited for until they lie on the disk, on a thread of its own, for as long as anybody waits for it.
+async fn aside(work: impl Future<Output = ()> + Send + 'static) {
+    let wanted = CancellationToken::new();
+    let _until_nobody_waits = wanted.clone().drop_guard();
+    let runtime = Handle::current();
+    // It ends early if nobody waits any more, and then there is nobody to tell.
+    let _ = spawn_blocking(move || runtime.block_on(wanted.run_until_cancelled_owned(work))).await;
 }
 
 /// What can be said of the settings without asking the authority.

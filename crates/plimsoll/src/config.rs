@@ -36,6 +36,8 @@ mod upstream;
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 
+use plimsoll_gateway::FileStamp;
+
 pub use acme::{Acme, AcmeChallenge};
 pub use coherence::Listener;
 pub use compression::Compression;
@@ -76,6 +78,8 @@ pub struct Loaded {
     pub settings: Settings,
     /// The file that was read, if there is one.
     pub file: Option<PathBuf>,
+    /// The state that it was in before.
+    pub stamp: Option<FileStamp>,
     /// Settings that are not listed are at their default.
     pub origins: BTreeMap<&'static str, Place>,
     /// The places of [`Settings::upstreams`] and [`Settings::routes`].
@@ -107,6 +111,7 @@ pub fn load(flags: &Flags, environment: &Environment) -> Result<Loaded, Mistakes
 pub fn examine(flags: &Flags, environment: &Environment) -> Loaded {
     let mut draft = Draft::default();
     let file = choose_file(flags, environment);
+    let stamp = file.as_deref().and_then(FileStamp::of);
     if let Some(path) = &file {
         match file::open(path) {
             Ok(text) => drop(file::read(&path.display().to_string(), &text, &mut draft)),
@@ -115,7 +120,7 @@ pub fn examine(flags: &Flags, environment: &Environment) -> Loaded {
     }
     read_above_file(flags, environment, &mut draft);
     coherence::check(&mut draft);
-    finish(draft, file)
+    finish(draft, file, stamp)
 }
 
 /// The data directory of a fleet with these flags and variables, whatever else is wrong in its file: a fleet must be found to be told.
@@ -151,7 +156,7 @@ fn choose_file(flags: &Flags, environment: &Environment) -> Option<PathBuf> {
     named.or_else(|| Path::new(FILE_NAME).exists().then(|| FILE_NAME.into()))
 }
 
-fn finish(draft: Draft, file: Option<PathBuf>) -> Loaded {
+fn finish(draft: Draft, file: Option<PathBuf>, stamp: Option<FileStamp>) -> Loaded {
     let Draft { mut settings, origins, upstreams, routes, mut mistakes, .. } = draft;
     mistakes.sort_by_key(Mistake::order);
     let host_places = routes.iter().map(|entry| entry.field("host").cloned()).collect();
@@ -159,7 +164,7 @@ fn finish(draft: Draft, file: Option<PathBuf>) -> Loaded {
     let (routes, route_places) = split(routes);
     settings.upstreams = upstreams;
     settings.routes = routes;
-    Loaded { settings, file, origins, upstream_places, route_places, host_places, mistakes }
+    Loaded { settings, file, stamp, origins, upstream_places, route_places, host_places, mistakes }
 }
 
 fn split<T>(entries: Vec<Entry<T>>) -> (Vec<T>, Vec<Place>) {

@@ -67,10 +67,13 @@ impl Discovery {
                 Some(mut known) => known.follow(&spec).await.then_some(known),
                 None => None,
             };
-            self.running.push(kept.unwrap_or_else(|| {
-                let resolver = resolver.get_or_insert_with(|| Arc::new(Resolver::new(&discovery)));
-                servers::start(spec, Arc::clone(resolver))
-            }));
+            self.running.push(match kept {
+                Some(kept) => kept,
+                None => {
+                    let resolver = resolver.get_or_insert_with(|| Arc::new(Resolver::new(&discovery)));
+                    servers::start(spec, Arc::clone(resolver)).await
+                }
+            });
         }
         self.running.iter().map(|running| running.endpoints.clone()).collect()
     }

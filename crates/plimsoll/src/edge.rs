@@ -37,9 +37,18 @@ fn listening(settings: &Settings) -> Listening {
 
 /// What is decided about requests, whatever their route and upstream. Needs a tokio runtime if TLS is spoken.
 pub fn config(settings: &Settings) -> Result<plimsoll_gateway::Config, Failure> {
+    Ok(config_with(settings, tls::server(settings)?))
+}
+
+/// The same, for an edge that runs: what speaks TLS goes on if it may.
+pub fn config_after(before: &tls::InForce, settings: &Settings) -> Result<plimsoll_gateway::Config, Failure> {
+    Ok(config_with(settings, tls::server_after(before, settings)?))
+}
+
+fn config_with(settings: &Settings, tls: Option<plimsoll_gateway::tls::Server>) -> plimsoll_gateway::Config {
     let config::Gateway { timeouts, limits, retry, .. } = &settings.gateway;
-    Ok(plimsoll_gateway::Config {
-        tls: tls::server(settings)?,
+    plimsoll_gateway::Config {
+        tls,
         trusted_proxies: TrustedProxies::new(settings.gateway.trusted_proxies.clone()),
         proxy_protocol: settings.gateway.proxy_protocol == config::Switch::On,
         timeouts: Timeouts {
@@ -75,7 +84,7 @@ pub fn config(settings: &Settings) -> Result<plimsoll_gateway::Config, Failure> 
         removed: Removed::new(settings.gateway.response_headers.remove.clone()),
         disclosure: disclosure::of(&settings.gateway.response_headers),
         access_log: AccessLog { lines: lines(settings.log.access), query: settings.log.query == config::Switch::On },
-    })
+    }
 }
 
 fn lines(written: config::AccessLog) -> Lines {

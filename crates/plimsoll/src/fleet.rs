@@ -73,7 +73,7 @@ pub async fn run(plan: Plan, mut start: Start) -> Result<(), Failure> {
     let urls = picture::Urls { public: banner::public_url(address, encrypted.as_ref()), admin: banner::url(operator_address) };
     let source = picture::source(Arc::clone(&gateway), instances.clone(), urls, Arc::clone(&record));
     let mut reporter = Reporter::start(events)?;
-    let mut running = Running::new(start, Parts { signals, operator: (operator, source), controls, ground, gateway, record }).await;
+    let mut running = Running::new(start, Parts { signals, operator: (operator, source), controls, ground, gateway, record });
     if !running.waits() {
         running.open().await?;
     }

@@ -13,6 +13,7 @@ use tokio::task::spawn_blocking;
 
 use crate::config::{self, Environment, Flags, Loaded, Settings};
 use crate::edge;
+use crate::edge::tls::InForce;
 use crate::ground::Ground;
 use crate::report::Failure;
 use crate::verbs::mistaken;
@@ -76,10 +77,11 @@ impl Reload {
     async fn try_run(&mut self) -> Result<Differences, Failure> {
         let reading = self.reading.clone();
         let read_routes = self.ground.routes();
+        let before = InForce { settings: self.in_force.clone(), server: self.gateway.tls_server() };
         // Files are read: that may take a while, and probes must not wait for it.
         let read = spawn_blocking(move || {
             let settings = reading.read()?.settings;
-            let (config, routes) = (edge::config(&settings)?, read_routes(&settings)?);
+            let (config, routes) = (edge::config_after(&before, &settings)?, read_routes(&settings)?);
             // Last of what can fail, before anything is changed.
             Routes::new(routes.clone())?;
             Ok::<_, Failure>((settings, config, routes))

@@ -9,6 +9,7 @@ use std::time::Duration;
 use anyhow::Context;
 use plimsoll_admin::{Answer, Order, Outcome, Source, Wish};
 use plimsoll_gateway::Gateway;
+use plimsoll_supervisor::Successor;
 use tokio::sync::{mpsc, oneshot};
 use tokio::time::{MissedTickBehavior, interval};
 
@@ -28,12 +29,12 @@ use crate::systemd::Systemd;
 const SETTLING: Duration = Duration::from_secs(10);
 
 /// What ends it.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Debug)]
 pub enum End {
     /// Somebody told it to stop.
     Stop,
     /// This process serves instead.
-    Succeeded(u32),
+    Succeeded(Successor),
 }
 
 pub struct Running {
@@ -90,8 +91,8 @@ enum Event {
 }
 
 impl Running {
-    pub async fn new(start: Start, parts: Parts) -> Self {
-        let Start { reading, settings, claim, inherited, binary, open_files, watched, .. } = start;
+    pub fn new(start: Start, parts: Parts) -> Self {
+        let Start { reading, settings, claim, inherited, binary, open_files, watch, .. } = start;
         let Parts { signals, operator, controls: Controls { orders, admin }, ground, gateway, record } = parts;
         let environment = reading.environment.clone();
         Self {
@@ -100,7 +101,7 @@ impl Running {
             predecessor: inherited.predecessor,
             front: Front::Closed(Box::new(operator)),
             orders,
-            watch: Watch::of(watched).await,
+            watch,
             reload: Reload { reading, started: settings.clone(), in_force: settings, ground, gateway, record },
             legacy: Legacy { binary, environment, claim, admin, open_files },
         }
@@ -178,13 +179,14 @@ impl Running {
             never = show_life(&self.systemd) => match never {},
         };
         match outcome {
-            Ok(pid) => {
+            Ok(successor) => {
+                let pid = successor.pid();
                 self.systemd.succeeded_by(pid);
                 tracing::info!(process.pid = pid, "a successor serves: this process finishes what it has");
                 let own = std::process::id();
                 let text = format!("upgraded: process {pid} serves; {own} finishes what it has, and ends");
                 let _ = answer.send(Answer::new(Outcome::Done, text));
-                Some(End::Succeeded(pid))
+                Some(End::Succeeded(successor))
             }
             Err(error) => {
                 tracing::error!(error = format!("{error:#}"), "not upgraded: this process goes on");
@@ -205,31 +207,38 @@ impl Running {
     }
 
     /// Drains, then does what is left to do; a further order to stop cuts that short. To a successor it leaves everything that is shared, so that
-    /// nothing is held any more when that one ends.
+    /// nothing is held any more when that one ends, and passes on what is said to this process in the belief that it serves.
     pub async fn end(self, end: End, rest: impl Future<Output = ()>) {
         let Self { mut signals, systemd, reload, mut front, legacy, .. } = self;
-        let _held = match end {
+        let _held = match &end {
             End::Stop => {
                 systemd.stopping();
                 say("draining: requests in flight finish first; once more to stop at once\n");
                 Some(legacy)
             }
-            End::Succeeded(pid) => {
+            End::Succeeded(successor) => {
+                let pid = successor.pid();
                 say(&format!("process {pid} has taken over: requests in flight finish first; once more to stop at once\n"));
                 std::mem::replace(&mut front, Front::Gone).close().await;
                 None
             }
         };
         let leave = async {
-            match end {
+            match &end {
                 End::Stop => reload.gateway.drain().await,
                 End::Succeeded(_) => reload.gateway.hand_over().await,
             }
             rest.await;
         };
+        let told_to_stop = async {
+            match &end {
+                End::Stop => signals.stop().await,
+                End::Succeeded(successor) => pass_on_reloads(&mut signals, successor).await,
+            }
+        };
         tokio::select! {
             () = leave => {}
-            () = signals.stop() => {}
+            () = told_to_stop => {}
         }
         front.close().await;
     }
@@ -241,6 +250,16 @@ impl Running {
             () = self.signals.stop() => {}
         }
         self.front.close().await;
+    }
+}
+
+/// Returns at the next order to stop. An order to reload may have come during the upgrade, when the successor had read its settings already.
+async fn pass_on_reloads(signals: &mut Signals, successor: &Successor) {
+    while signals.next().await == Told::Reload {
+        match successor.hang_up() {
+            Ok(()) => tracing::info!(process.pid = successor.pid(), "told the successor to reload"),
+            Err(error) => tracing::warn!(process.pid = successor.pid(), %error, "cannot tell the successor to reload"),
+        }
     }
 }
 

@@ -18,13 +18,21 @@ pub struct Signals {
     /// `None`: it takes the default way out.
     hang_up: Option<Signal>,
     had_terminal: bool,
+    /// Came while only an order to stop was waited for.
+    reload_is_due: bool,
 }
 
 impl Signals {
     /// For what can only be told to stop.
     pub fn listen() -> io::Result<Self> {
         let [interrupt, terminate] = [SignalKind::interrupt(), SignalKind::terminate()];
-        Ok(Self { interrupt: signal(interrupt)?, terminate: signal(terminate)?, hang_up: None, had_terminal: io::stderr().is_terminal() })
+        Ok(Self {
+            interrupt: signal(interrupt)?,
+            terminate: signal(terminate)?,
+            hang_up: None,
+            had_terminal: io::stderr().is_terminal(),
+            reload_is_due: false,
+        })
     }
 
     /// For what has settings to read again, too.
@@ -32,8 +40,19 @@ impl Signals {
         Ok(Self { hang_up: Some(signal(SignalKind::hangup())?), ..Self::listen()? })
     }
 
-    /// The next order.
+    /// The next order. One that nobody had time for comes first.
     pub async fn next(&mut self) -> Told {
+        if std::mem::take(&mut self.reload_is_due) { Told::Reload } else { self.told().await }
+    }
+
+    /// The next order to stop. Others are kept for later.
+    pub async fn stop(&mut self) {
+        while self.told().await != Told::Stop {
+            self.reload_is_due = true;
+        }
+    }
+
+    async fn told(&mut self) -> Told {
         let hang_up = async {
             match &mut self.hang_up {
                 Some(hang_up) => drop(hang_up.recv().await),
@@ -45,11 +64,6 @@ impl Signals {
             _ = self.terminate.recv() => Told::Stop,
             () = hang_up => self.hung_up(),
         }
-    }
-
-    /// The next order to stop.
-    pub async fn stop(&mut self) {
-        while self.next().await != Told::Stop {}
     }
 
     /// The same signal says that the terminal is gone, and by then it is none any more: whoever closes a window wants what runs in it to end.

@@ -1,7 +1,5 @@
 //! What every verb that runs an edge does first: reads the settings, takes what it was given, claims its directory, opens its log.
 
-use std::path::PathBuf;
-
 use anyhow::Context;
 use plimsoll_telemetry::log::Guard;
 use tokio::runtime::Runtime;
@@ -9,7 +7,7 @@ use tokio::runtime::Runtime;
 use crate::config::{FILE_NAME, Loaded, Settings, Watch as Watching};
 use crate::data_dir::{Claim, DataDir};
 use crate::handover::{Binary, Inherited};
-use crate::reload::Reading;
+use crate::reload::{Reading, Watch};
 use crate::report::Failure;
 use crate::{logs, open_files};
 
@@ -22,8 +20,8 @@ pub struct Start {
     pub binary: Binary,
     /// The soft limit of open files before it was raised.
     pub open_files: Option<u64>,
-    /// The file to watch, if anybody wants that.
-    pub watched: Option<PathBuf>,
+    /// Of the file, if anybody wants that.
+    pub watch: Watch,
 }
 
 impl Start {
@@ -43,9 +41,10 @@ impl Start {
             Watching::Auto => logs::is_on_terminal(),
         };
         let watched = is_watched.then(|| loaded.file.clone().unwrap_or_else(|| FILE_NAME.into()));
+        let watch = Watch::of(watched, loaded.stamp);
         let binary = Binary::of_process(environment);
         let reading = reading.keep_to(&loaded);
         let settings = loaded.settings;
-        Ok((Self { reading, settings, data_dir, claim, inherited, binary, open_files, watched }, runtime, log))
+        Ok((Self { reading, settings, data_dir, claim, inherited, binary, open_files, watch }, runtime, log))
     }
 }

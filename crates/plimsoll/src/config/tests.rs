@@ -16,7 +16,7 @@ fn read<const V: usize, const F: usize>(
     let flags = Flags { config: None, values: flags.iter().map(|(flag, value)| (*flag, (*value).to_owned())).collect() };
     read_above_file(&flags, &Environment::of(variables), &mut draft);
     coherence::check(&mut draft);
-    finish(draft, None).judged().map_err(|Mistakes(mistakes)| mistakes.into_iter().map(|mistake| mistake.message).collect())
+    finish(draft, None, None).judged().map_err(|Mistakes(mistakes)| mistakes.into_iter().map(|mistake| mistake.message).collect())
 }
 
 #[track_caller]

@@ -14,6 +14,7 @@ use hickory_resolver::net::{DnsError, NetError};
 use hickory_resolver::proto::op::{Query, ResponseCode};
 use hickory_resolver::proto::rr::{Name, RData, RecordType};
 use hickory_resolver::{Hosts, TokioResolver, system_conf};
+use tokio::task::spawn_blocking;
 
 use super::Found;
 use super::service::{Record, Target};
@@ -75,7 +76,8 @@ pub struct Service {
 /// Whom to ask, read anew when the system's files change.
 pub struct Resolver {
     settings: config::Discovery,
-    system: Mutex<(Stamps, Arc<System>)>,
+    /// What was read last.
+    system: Arc<Mutex<Option<(Stamps, Arc<System>)>>>,
 }
 
 type Stamps = [Option<FileStamp>; 2];
@@ -90,12 +92,12 @@ struct System {
 
 impl Resolver {
     pub fn new(settings: &config::Discovery) -> Self {
-        Self { settings: settings.clone(), system: Mutex::new((stamps(), Arc::new(System::read(settings)))) }
+        Self { settings: settings.clone(), system: Arc::default() }
     }
 
     /// The addresses of a host, sorted.
     pub async fn addresses(&self, host: &str) -> Result<Addresses, Trouble> {
-        let system = self.system();
+        let system = self.system().await;
         let name = parse(host)?;
         if let Some(ips) = system.local(&name, self.settings.family) {
             return Ok(Addresses { ips, ttl: HOSTS_TTL });
@@ -113,7 +115,7 @@ impl Resolver {
 
     /// The hosts that offer a service, such as `_http._tcp.example.com` (RFC 2782), with their addresses as far as they came along.
     pub async fn service(&self, name: &str) -> Result<Service, Trouble> {
-        let lookup = self.system().search(&parse(name)?, &[RecordType::SRV]).await?;
+        let lookup = self.system().await.search(&parse(name)?, &[RecordType::SRV]).await?;
         let addresses = |target: &Name| {
             let of_target = lookup.additionals().iter().filter(|record| record.name == *target);
             of_target.filter_map(|record| ip(&record.data)).filter(|ip| self.settings.family.admits(*ip)).collect::<Vec<_>>()
@@ -137,13 +139,17 @@ impl Resolver {
         if records.is_empty() { Err(Trouble::Empty) } else { Ok(Service { records, ttl: ttl(&lookup) }) }
     }
 
-    fn system(&self) -> Arc<System> {
-        let mut system = self.system.lock().unwrap_or_else(PoisonError::into_inner);
-        let now = stamps();
-        if system.0 != now {
-            *system = (now, Arc::new(System::read(&self.settings)));
-        }
-        Arc::clone(&system.1)
+    async fn system(&self) -> Arc<System> {
+        let (known, settings) = (Arc::clone(&self.system), self.settings.clone());
+        let look = move || {
+            let now = stamps();
+            let mut known = known.lock().unwrap_or_else(PoisonError::into_inner);
+            match &*known {
+                Some((stamps, system)) if *stamps == now => Arc::clone(system),
+                _ => Arc::clone(&known.insert((now, Arc::new(System::read(&settings)))).1),
+            }
+        };
+        spawn_blocking(look).await.expect("reading the system's files does not panic")
     }
 }
 

@@ -2,13 +2,14 @@
 
 use std::collections::HashMap;
 use std::net::{IpAddr, SocketAddr};
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::Duration;
 
 use plimsoll_gateway::FileStamp;
 use plimsoll_gateway::{Address, Endpoint};
 use tokio::sync::{mpsc, oneshot, watch};
+use tokio::task::spawn_blocking;
 use tokio::time::{Instant, Interval, interval, sleep_until};
 use tokio_util::task::AbortOnDropHandle;
 
@@ -91,14 +92,14 @@ impl Running {
 }
 
 /// What is written down is in the list at once; names and files follow. Ends when nobody wants the list any more.
-pub(super) fn start(spec: Spec, resolver: Arc<Resolver>) -> Running {
+pub(super) async fn start(spec: Spec, resolver: Arc<Resolver>) -> Running {
     let (tell, told) = mpsc::channel(ANSWERS_MAX);
     let (changes, changed) = mpsc::channel(1);
     let kept = spec.clone();
-    let file = spec.file.as_deref().map(File::new);
+    let file = File::of(&spec).await;
     let mut servers =
         Servers { roster: Roster::new(spec.discovery.drain), known: Vec::new(), names: HashMap::new(), spec, resolver, tell, left_out: 0 };
-    let from_file = servers.spec.file.as_deref().and_then(|path| servers.read(path));
+    let from_file = servers.read().await;
     servers.list(from_file.unwrap_or_default());
     let (publish, endpoints) = watch::channel(servers.roster.endpoints());
     tokio::spawn(servers.run(publish, told, changed, file));
@@ -131,16 +132,16 @@ impl Servers {
                 () = publish.closed() => return,
                 Some((server, found)) = told.recv() => self.learn(&server, found),
                 () = changed(&mut file) => {
-                    if let Some(listed) = self.spec.file.as_deref().and_then(|path| self.read(path)) {
+                    if let Some(listed) = self.read().await {
                         self.list(listed);
                     }
                 }
                 Some(Change { spec, done }) = changes.recv() => {
                     self.spec = spec;
-                    file = self.spec.file.as_deref().map(File::new);
-                    let from_file = self.spec.file.as_deref().map(|path| self.read(path));
+                    file = File::of(&self.spec).await;
                     // A file that has broken since it was checked leaves those known.
-                    if let Some(listed) = from_file.unwrap_or(Some(Vec::new())) {
+                    let listed = if file.is_some() { self.read().await } else { Some(Vec::new()) };
+                    if let Some(listed) = listed {
                         self.list(listed);
                     }
                     waits = Some(done);
@@ -154,9 +155,12 @@ impl Servers {
         }
     }
 
-    /// The servers of a file; none if it cannot be used, and then what it said before stays.
-    fn read(&self, path: &Path) -> Option<Vec<Server>> {
-        match file::load(path) {
+    /// The servers of the file, if there is one; none if it cannot be used, and then what it said before stays.
+    async fn read(&self) -> Option<Vec<Server>> {
+        let path = self.spec.file.clone()?;
+        let read = spawn_blocking(move || (file::load(&path), path)).await;
+        let (read, path) = read.expect("reading a file does not panic");
+        match read {
             Ok(servers) => {
                 tracing::info!(upstream = &*self.spec.upstream, file = %path.display(), servers = servers.len(), "servers were read from a file");
                 Some(servers)
@@ -256,8 +260,10 @@ struct File {
 }
 
 impl File {
-    fn new(path: &Path) -> Self {
-        Self { path: path.to_owned(), stamp: FileStamp::of(path), look: interval(LOOK_EVERY) }
+    /// To be called before it is read: a change in between is seen at the next look.
+    async fn of(spec: &Spec) -> Option<Self> {
+        let path = spec.file.clone()?;
+        Some(Self { stamp: FileStamp::look(path.clone()).await, path, look: interval(LOOK_EVERY) })
     }
 }
 
@@ -266,7 +272,7 @@ async fn changed(file: &mut Option<File>) {
     let Some(file) = file else { return std::future::pending().await };
     loop {
         file.look.tick().await;
-        let now = FileStamp::of(&file.path);
+        let now = FileStamp::look(file.path.clone()).await;
         if now.is_some() && now != file.stamp {
             file.stamp = now;
             return;

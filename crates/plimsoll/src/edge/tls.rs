@@ -26,16 +26,39 @@ pub fn server(settings: &Settings) -> Result<Option<Server>, Failure> {
     if !tls.is_on() {
         return Ok(None);
     }
-    let server = Server::start(config(tls)).map_err(|error| {
-        let hint = hint(&error);
-        // Another file would do: it was asked wrongly.
-        Failure::asked(format!("{:#}", anyhow!(error))).hint_if(hint)
-    })?;
+    let server = Server::start(config(tls)).map_err(refused)?;
     if !tls.development.is_empty() {
         development::supply(&server, &tls.development, &settings.data_dir)?;
     }
     acme::supply(&server, &tls.acme, &settings.data_dir)?;
     Ok(Some(server))
+}
+
+/// What speaks TLS, and the settings that it was made from.
+pub struct InForce {
+    pub settings: Settings,
+    pub server: Option<Server>,
+}
+
+/// What speaks TLS after a reload: the same as before as long as its certificates and its terms come from the same settings. An order for a certificate
+/// that is under way would be lost with it, and counts with its authority all the same.
+pub fn server_after(before: &InForce, settings: &Settings) -> Result<Option<Server>, Failure> {
+    let tls = &settings.gateway.tls;
+    match &before.server {
+        Some(running) if has_same_sources(&before.settings, settings) => running.renewed(config(tls)).map(Some).map_err(refused),
+        _ => server(settings),
+    }
+}
+
+fn has_same_sources(before: &Settings, after: &Settings) -> bool {
+    let of_connections = |tls: &Tls| Tls { redirect: TlsRedirect::Off, hsts: None, ..tls.clone() };
+    of_connections(&before.gateway.tls) == of_connections(&after.gateway.tls) && before.data_dir == after.data_dir
+}
+
+fn refused(error: Error) -> Failure {
+    let hint = hint(&error);
+    // Another file would do: it was asked wrongly.
+    Failure::asked(format!("{:#}", anyhow!(error))).hint_if(hint)
 }
 
 fn config(tls: &Tls) -> Config {

@@ -14,9 +14,9 @@ use crate::config::Environment;
 /// From the order to go to the first connection it takes: it has nothing else left to do.
 const GO_PATIENCE: Duration = Duration::from_secs(10);
 
-/// Starts the binary's file as it is now and hands everything over. Returns the successor's process id once it serves; after an error it is
-/// gone, and nothing has changed.
-pub async fn bequeath(binary: &Binary, environment: &Environment, estate: Estate, patience: Duration) -> anyhow::Result<u32> {
+/// Starts the binary's file as it is now and hands everything over. Returns the successor once it serves; after an error it is gone, and nothing has
+/// changed.
+pub async fn bequeath(binary: &Binary, environment: &Environment, estate: Estate, patience: Duration) -> anyhow::Result<Successor> {
     if std::process::id() == 1 {
         bail!("the first process of a container ends the container when it ends: start another container instead");
     }
@@ -31,7 +31,7 @@ pub async fn bequeath(binary: &Binary, environment: &Environment, estate: Estate
     };
     handed_over.with_context(|| format!("the new process ({pid}) did not take over"))?;
     successor.leave();
-    Ok(pid)
+    Ok(successor)
 }
 
 async fn hand_over(channel: &Channel, estate: Estate, patience: Duration) -> anyhow::Result<()> {

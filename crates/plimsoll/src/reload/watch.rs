@@ -20,11 +20,9 @@ pub struct Watch {
 }
 
 impl Watch {
-    /// Watches from now on.
-    pub async fn of(file: Option<PathBuf>) -> Self {
-        let mut watch = Self { file, read: None, seen: None };
-        watch.acknowledge().await;
-        watch
+    /// Watches a file that was read in this state.
+    pub fn of(file: Option<PathBuf>, read: Option<FileStamp>) -> Self {
+        Self { file, read, seen: read }
     }
 
     /// It is about to be read: what is there now is no news.
@@ -47,7 +45,7 @@ impl Watch {
     }
 
     async fn look(&self) -> Option<FileStamp> {
-        tokio::fs::metadata(self.file.as_ref()?).await.ok().map(FileStamp::from)
+        FileStamp::look(self.file.clone()?).await
     }
 }
 
@@ -67,7 +65,7 @@ mod tests {
         let directory = tempfile::tempdir().unwrap();
         let (file, aside) = (directory.path().join("plimsoll.toml"), directory.path().join("new"));
         fs::write(&file, "a").unwrap();
-        let mut watch = Watch::of(Some(file.clone())).await;
+        let mut watch = Watch::of(Some(file.clone()), FileStamp::of(&file));
         assert!(timeout(QUIET, watch.changed()).await.is_err(), "nothing has happened yet");
 
         fs::write(&file, "b").unwrap();
@@ -83,7 +81,11 @@ mod tests {
         fs::write(&file, "d").unwrap();
         timeout(SOON, watch.changed()).await.expect("it is back");
 
-        fs::write(&file, "e").unwrap();
+        let before = FileStamp::of(&file);
+        fs::write(&file, "longer").unwrap();
+        let mut late = Watch::of(Some(file.clone()), before);
+        timeout(SOON, late.changed()).await.expect("it was written to since it was read");
+
         watch.acknowledge().await;
         assert!(timeout(QUIET, watch.changed()).await.is_err(), "somebody has read it");
     }

@@ -65,7 +65,7 @@ async fn serve(mut start: Start) -> Result<(), Failure> {
     if start.inherited.predecessor.is_some() {
         let _ = timeout(SETTLING_MAX, settled(&gateway)).await;
     }
-    let mut running = Running::new(start, Parts { signals, operator: (operator, source), controls, ground, gateway, record }).await;
+    let mut running = Running::new(start, Parts { signals, operator: (operator, source), controls, ground, gateway, record });
     running.open().await?;
     running.systemd.ready();
     let servers = settings.upstreams.iter().flat_map(|upstream| &upstream.servers);

@@ -13,6 +13,7 @@ use rustix::process::Signal;
 use crate::fleet::{Fleet, PATIENCE};
 use crate::lineage::Lineage;
 use crate::origin::Origin;
+use crate::reload::{ask, said};
 use crate::tls::{h2load, text, tool};
 use authority::{ACCOUNT_KEY, Authority, Ways};
 
@@ -182,6 +183,26 @@ fn a_reload_orders_for_new_names_and_keeps_what_is_there() {
     wait_for(&fleet, "issued", 2);
     assert!(authority.curl("shop.test").is_ok() && authority.curl("new.test").is_ok());
     assert_eq!(std::fs::read_to_string(authority.kept("shop.test")).unwrap(), first);
+    fleet.stop();
+}
+
+/// Each order counts with the authority, five of them within an hour are too many.
+#[test]
+fn reloads_leave_an_order_under_way_alone() {
+    let mut authority = Authority::new(&["shop.test"]);
+    authority.start(Ways { looks_for_s: 6, ..Ways::default() });
+    let origin = Origin::tcp("origin");
+    let fleet = authority.gateway(&origin, &["shop.test"], "", "");
+    let record = authority.order_record("shop.test");
+    let placed = || std::fs::read_to_string(&record).ok().map(|text| text.matches("secs_since_epoch").count());
+    until_blocking(PATIENCE, "an order", || Ok(placed())).unwrap();
+    for redirect in ["off", "on", "off"] {
+        authority.write_settings(&origin, &["shop.test"], &format!("redirect = \"{redirect}\""), "");
+        assert_eq!(said(&ask("reload", &fleet.data_dir())).0, Some(0), "{}", fleet.log());
+    }
+    wait_for(&fleet, "issued", 1);
+    assert_eq!((placed(), orders(&fleet, "failed")), (Some(1), 0), "{}", fleet.log());
+    assert!(authority.curl("shop.test").is_ok());
     fleet.stop();
 }
 

@@ -49,8 +49,12 @@ fn reloads_and_upgrades_lose_no_request_and_no_open_connection() {
     let edge = Lineage::start(&["gateway"], &first);
     let other = format!("{first}[[route]]\nmatch = \"/other\"\nupstream = \"o\"\n");
     let mut sockets: Vec<_> = (0..100).map(|_| Switched::open(edge.port, "/chat")).collect();
-    // Two thousand requests a second.
-    let traffic = Steady::start(edge.port, 40, Duration::from_millis(20));
+    // Two thousand requests a second, or as many as this machine can make while nothing else happens.
+    let steady = || Steady::start(edge.port, 40, Duration::from_millis(20));
+    let calm = steady();
+    std::thread::park_timeout(Duration::from_secs(1));
+    let calm = calm.stop();
+    let traffic = steady();
     let mut pids = vec![edge.pid()];
     for round in 0..10 {
         for file in [&other, &first] {
@@ -66,8 +70,9 @@ fn reloads_and_upgrades_lose_no_request_and_no_open_connection() {
         pids.push(edge.upgrade());
     }
     let tally = traffic.stop();
-    println!("{tally:?}");
-    assert!(tally.answered > 4_000 && tally.failures.is_empty(), "{tally:?}\n{}", edge.log());
+    println!("{tally:?}, and {:.0} a second before", calm.per_second);
+    assert!(tally.failures.is_empty(), "{tally:?}\n{}", edge.log());
+    assert!(tally.per_second >= 0.7 * calm.per_second && tally.answered > 4_000, "{tally:?} after {calm:?}");
     assert!(edge.processes().contains(&pids[0]), "the one that holds the old connections lives as long as they do");
     drop(sockets);
     pids.pop();
@@ -149,6 +154,46 @@ fn killing_the_successor_on_its_way_leaves_the_old_one_serving() {
     assert!(tally.failures.is_empty(), "{tally:?}");
     assert_eq!(edge.pid(), pid);
     edge.stop();
+}
+
+#[test]
+fn an_order_to_reload_that_comes_during_an_upgrade_is_not_lost_if_it_fails() {
+    let [a, b] = [Origin::tcp("a"), Origin::tcp("b")];
+    let edge = Lineage::start(&["gateway"], &file(&a));
+    let pid = edge.pid();
+    edge.replace_binary_by_script("exec sleep 60");
+    std::thread::scope(|scope| {
+        let upgrade = scope.spawn(|| edge.try_upgrade());
+        let successor = || Ok(edge.processes().into_iter().find(|each| *each != pid));
+        let successor = until_blocking(PATIENCE, "the successor", successor).unwrap();
+        edge.write(&file(&b));
+        processes::signal(pid, Signal::HUP);
+        processes::signal(successor, Signal::KILL);
+        assert_eq!(upgrade.join().unwrap().0, Some(1));
+    });
+    until_answered_by(&edge, "b");
+    edge.stop();
+}
+
+#[test]
+fn an_order_to_reload_that_comes_too_late_is_carried_out_by_the_successor() {
+    let ([a, b], echo) = ([Origin::tcp("a"), Origin::tcp("b")], Echo::start());
+    let edge = Lineage::start(&["gateway"], &with_echo(&a, &echo));
+    let pid = edge.pid();
+    // As long as it is open the old process is there, and somebody may take it for the one that serves.
+    let socket = Switched::open(edge.port, "/chat");
+    edge.replace_binary_by_itself();
+    edge.upgrade();
+    edge.write(&with_echo(&b, &echo));
+    processes::signal(pid, Signal::HUP);
+    until_answered_by(&edge, "b");
+    drop(socket);
+    edge.stop();
+}
+
+fn until_answered_by(edge: &Lineage, name: &str) {
+    let is_so = || Ok((edge.client().get("/").json()["name"] == name).then_some(()));
+    until_blocking(PATIENCE, "the new settings", is_so).unwrap_or_else(|error| panic!("{error:#}\n{}", edge.log()));
 }
 
 #[test]

@@ -8,6 +8,7 @@ use std::os::fd::OwnedFd;
 use std::path::Path;
 use std::process::{Child, Command, Stdio};
 
+use rustix::process::{Pid, Signal, kill_process};
 use tokio::signal::unix::{self, SignalKind};
 
 /// A running successor. Dropping it kills it, unless it was [left alone](Self::leave).
@@ -51,8 +52,14 @@ impl Successor {
     }
 
     /// It has taken over: it goes on without us.
-    pub fn leave(mut self) {
+    pub fn leave(&mut self) {
         self.is_left = true;
+    }
+
+    /// Passes SIGHUP on.
+    pub fn hang_up(&self) -> io::Result<()> {
+        // Nobody waits for it any more, so until we end its number is nobody else's, even if it has ended.
+        Ok(kill_process(Pid::from_child(&self.child), Signal::HUP)?)
     }
 }
 

@@ -33,6 +33,8 @@ pub(super) struct Ways {
     pub(super) life_s: Option<u32>,
     pub(super) blocked: &'static [&'static str],
     pub(super) wants_account: bool,
+    /// Takes so many seconds at most to look at a challenge, as a real one does.
+    pub(super) looks_for_s: u32,
 }
 
 impl Authority {
@@ -64,7 +66,11 @@ impl Authority {
         std::fs::write(self.desk.path("pebble.json"), config.to_string()).unwrap();
         let mut command = Command::new("pebble");
         command.args(["-config", "pebble.json", "-dnsserver", &self.dns.address()]);
-        command.env("PEBBLE_VA_NOSLEEP", "1").env("PEBBLE_AUTHZREUSE", "0");
+        match ways.looks_for_s {
+            0 => command.env("PEBBLE_VA_NOSLEEP", "1"),
+            seconds => command.env("PEBBLE_VA_SLEEPTIME", seconds.to_string()),
+        };
+        command.env("PEBBLE_AUTHZREUSE", "0");
         command.env("PEBBLE_WFE_NONCEREJECT", ways.bad_nonces.to_string());
         let mut process = Process::start("pebble", &command, self.desk.directory()).unwrap();
         let root = || {
@@ -112,6 +118,11 @@ impl Authority {
         let here = format!("{name}:{}:127.0.0.1", self.tls_port);
         let output = tool("curl", &["-sSf", "--max-time", "20", "--cacert", &root, "--resolve", &here, &url]);
         if output.status.success() { Ok(text(&output)) } else { Err(text(&output)) }
+    }
+
+    /// Where the orders of the last hour for a name are recorded.
+    pub(super) fn order_record(&self, name: &str) -> PathBuf {
+        self.desk.path(&format!("data/acme/localhost_{}_dir/orders/{name}.json", self.port))
     }
 
     /// The certificate for a name, as the gateway keeps it.
