@@ -11,6 +11,7 @@ use std::time::Duration;
 
 use arc_swap::ArcSwap;
 use tokio::net::TcpStream;
+use tokio::task::spawn_blocking;
 use tokio::time::sleep;
 use tokio_rustls::TlsConnector;
 use tokio_rustls::rustls::ClientConfig;
@@ -41,6 +42,8 @@ pub struct Client(Arc<Inner>);
 struct Inner {
     spec: Spec,
     config: ArcSwap<Configs>,
+    /// The state that the files were in before they were read first.
+    stamps: Vec<Option<FileStamp>>,
 }
 
 /// The same but for what they offer.
@@ -61,8 +64,9 @@ pub struct Spec {
 impl Client {
     /// Reads the files that the settings name.
     pub fn new(spec: Spec) -> Result<Self, Error> {
+        let stamps = spec.stamps();
         let config = ArcSwap::from_pointee(spec.config()?);
-        Ok(Self(Arc::new(Inner { spec, config })))
+        Ok(Self(Arc::new(Inner { spec, config, stamps })))
     }
 
     /// Connects on a stream. `name` is whom the certificate must be for; it is also told to the instance, unless it is an address.
@@ -83,21 +87,22 @@ impl Client {
 
     /// Takes over files that change. What cannot be read leaves everything as it is.
     pub(crate) async fn watch(self) {
-        let Inner { spec, config } = &*self.0;
-        let files: Vec<_> = spec.files().collect();
-        if files.is_empty() {
+        let Inner { spec, config, stamps } = &*self.0;
+        if spec.files().next().is_none() {
             return;
         }
-        let stamps = || files.iter().map(|file| FileStamp::of(file)).collect::<Vec<_>>();
-        let mut known = stamps();
+        let mut known = stamps.clone();
         loop {
             sleep(LOOK_EVERY).await;
-            let now = stamps();
-            if now == known {
-                continue;
-            }
+            // The files may lie on a disk that does not answer.
+            let (spec, before) = (spec.clone(), known.clone());
+            let look = move || {
+                let now = spec.stamps();
+                (now != before).then(|| (now, spec.config()))
+            };
+            let Ok(Some((now, read))) = spawn_blocking(look).await else { continue };
             known = now;
-            match spec.config() {
+            match read {
                 Ok(changed) => {
                     config.store(Arc::new(changed));
                     tracing::info!("certificates for connections to instances were read again");
@@ -118,6 +123,11 @@ impl Spec {
             Arc::new(config)
         };
         Ok(Configs { http1: only(HTTP1), http2: only(HTTP2), either: Arc::new(either) })
+    }
+
+    /// What changes when one of the files does.
+    fn stamps(&self) -> Vec<Option<FileStamp>> {
+        self.files().map(FileStamp::of).collect()
     }
 
     fn files(&self) -> impl Iterator<Item = &Path> {

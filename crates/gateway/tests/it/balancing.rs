@@ -4,12 +4,15 @@ use std::collections::HashMap;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering::Relaxed};
 
+use http::header;
+use plimsoll_gateway::action::Edits;
+use plimsoll_gateway::route::{Policies, Route};
 use plimsoll_gateway::sender::Sender;
 use plimsoll_gateway::{Endpoint, balance};
 use plimsoll_telemetry::snapshot::InstanceState;
 use tokio::sync::Notify;
 
-use crate::edge::{Edge, get, with_body};
+use crate::edge::{Edge, Plan, get, with_body};
 use crate::origin::{Origin, ok};
 use crate::peer::{PATIENCE, assert_problem, in_time, ms, until};
 
@@ -159,6 +162,32 @@ async fn when_too_few_are_good_everybody_is_tried() {
 }
 
 #[tokio::test]
+async fn who_comes_back_into_the_list_is_probed_before_it_gets_anything() {
+    let (mut leaving, staying) = (Origin::named("leaving").await, Origin::named("staying").await);
+    // After the first probe of each, nobody is asked again by the clock.
+    let rare = |plan: &mut Plan| {
+        plan.upstream.probe.interval = PATIENCE * 4;
+        plan.upstream.ejection.failures = 200;
+    };
+    let edge = Edge::with(rare, &[&leaving, &staying]).await;
+    let [out, back] = [true, false].map(|draining| vec![Endpoint { draining, ..leaving.endpoint("api-1") }, staying.endpoint("api-2")]);
+    edge.endpoints.send_replace(out.clone());
+    until("the one to drain", || edge.states()[0] == InstanceState::Draining).await;
+    edge.endpoints.send_replace(back.clone());
+    until("it to be ready again, at once", || edge.states()[0] == InstanceState::Ready).await;
+
+    edge.endpoints.send_replace(out);
+    until("the one to drain", || edge.states()[0] == InstanceState::Draining).await;
+    leaving.die().await;
+    edge.endpoints.send_replace(back);
+    until("it not to drain any more", || edge.states()[0] != InstanceState::Draining).await;
+    for _ in 0..20 {
+        assert_eq!(edge.get("/x").await.text(), "staying");
+    }
+    assert_eq!((edge.states()[0], edge.gateway.edge().retries_total), (InstanceState::Starting, 0));
+}
+
+#[tokio::test]
 async fn a_draining_instance_finishes_and_gets_nothing_new() {
     let finish = Arc::new(Notify::new());
     let finished = Arc::clone(&finish);
@@ -240,14 +269,11 @@ async fn a_request_that_nobody_can_take_is_refused_with_a_time_to_come_back() {
 #[tokio::test]
 async fn a_key_stays_with_its_instance_and_only_those_of_a_lost_one_move() {
     let origins = three().await;
-    let edge = Edge::with(
-        |plan| {
-            plan.upstream.balance = balance::Policy::ConsistentHash;
-            plan.upstream.hash_on = Sender::Cookie("session".to_owned());
-        },
-        &origins.each_ref(),
-    )
-    .await;
+    let by_session = |plan: &mut Plan| {
+        plan.upstream.balance = balance::Policy::ConsistentHash;
+        plan.upstream.hash_on = Sender::Cookie("session".to_owned());
+    };
+    let edge = Edge::with(by_session, &origins.each_ref()).await;
     let home = async |key: u32| {
         let answer = edge.ask(format!("GET /x HTTP/1.1\r\nhost: a\r\ncookie: other=1; session={key}\r\n\r\n")).await;
         answer.text().to_owned()
@@ -259,6 +285,16 @@ async fn a_key_stays_with_its_instance_and_only_those_of_a_lost_one_move() {
     }
     for name in ["one", "two", "three"] {
         assert!(homes.values().any(|home| home == name), "{name} has none of 30 keys");
+    }
+    let without = Arc::new(Edits::new(vec![header::COOKIE], Vec::new(), Vec::new()).unwrap());
+    edge.reload(|plan| {
+        by_session(plan);
+        let edited = Policies { request_headers: Some(without), ..Policies::default() };
+        plan.routes = vec![Route::new(None, "/*", 0).unwrap().with(edited)];
+    })
+    .await;
+    for (key, home_of) in &homes {
+        assert_eq!(home(*key).await, *home_of, "what an instance does not see keeps its clients together all the same");
     }
     let left = origins[..2].iter().enumerate().map(|(number, origin)| origin.endpoint(&format!("api-{}", number + 1))).collect();
     edge.endpoints.send_replace(left);

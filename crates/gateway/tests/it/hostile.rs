@@ -8,8 +8,8 @@ use tokio::net::{TcpSocket, TcpStream};
 use tokio::time::{Instant, sleep};
 
 use crate::edge::{Edge, Plan, get};
-use crate::origin::{Origin, Visit, ok};
-use crate::peer::{PIECE, Peer, assert_problem, in_time, ms, until};
+use crate::origin::{Origin, ok};
+use crate::peer::{Peer, assert_problem, in_time, ms, until};
 use crate::tls::desk::Desk;
 
 const ONE: Ipv4Addr = Ipv4Addr::LOCALHOST;
@@ -191,12 +191,7 @@ async fn sips(edge: &Edge, mut stream: impl AsyncRead + AsyncWrite + Unpin, byte
 
 #[tokio::test]
 async fn an_answer_that_is_taken_by_the_sip_is_broken_off_and_its_instance_set_free() {
-    let origin = Origin::start(|mut visit| async move {
-        visit.request().await;
-        visit.send("HTTP/1.1 200 OK\r\n\r\n").await;
-        while visit.peer.try_send(PIECE).await.is_ok() {}
-    })
-    .await;
+    let origin = Origin::endless("").await;
     let edge = Edge::with(
         |plan| {
             plan.config.limits.answer_bytes_per_second_min = 100_000;
@@ -216,12 +211,7 @@ async fn an_answer_that_is_taken_by_the_sip_is_broken_off_and_its_instance_set_f
 /// may take nothing.
 #[tokio::test]
 async fn who_takes_little_but_enough_is_served_on_in_clear_and_over_tls() {
-    let endless = |mut visit: Visit| async move {
-        visit.request().await;
-        visit.send("HTTP/1.1 200 OK\r\n\r\n").await;
-        while visit.peer.try_send(PIECE).await.is_ok() {}
-    };
-    let origin = Origin::start(endless).await;
+    let origin = Origin::endless("").await;
     let desk = Desk::new();
     desk.write("shop.pem", &["shop.example"]);
     let patient = |plan: &mut Plan| {
@@ -232,15 +222,7 @@ async fn who_takes_little_but_enough_is_served_on_in_clear_and_over_tls() {
     let clear = Edge::with(patient, &[&origin]).await;
     let served = sips(&clear, narrow(clear.gateway.address()).await, 2_000, 100).await;
     assert!(served >= ms(2_400), "{served:?}");
-    let serving = desk.serving(&["shop.pem"], |_| {});
-    let encrypted = Edge::with(
-        |plan| {
-            patient(plan);
-            serving(plan);
-        },
-        &[&origin],
-    )
-    .await;
+    let encrypted = Edge::with(desk.serving(&["shop.pem"], |_, plan| patient(plan)), &[&origin]).await;
     let stream = narrow(encrypted.tls_address()).await;
     let stream = desk.client().speaking(&["http/1.1"]).over(stream, "shop.example").await.unwrap();
     let served = sips(&encrypted, stream, 2_000, 100).await;

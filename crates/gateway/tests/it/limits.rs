@@ -145,12 +145,7 @@ async fn a_body_that_stops_arriving_is_given_up_and_one_that_trickles_is_not() {
 
 #[tokio::test]
 async fn a_client_that_takes_nothing_is_cut_off_and_its_instance_set_free() {
-    let origin = Origin::start(|mut visit| async move {
-        visit.request().await;
-        visit.send("HTTP/1.1 200 OK\r\ncontent-length: 999999999\r\n\r\n").await;
-        while visit.peer.try_send(PIECE).await.is_ok() {}
-    })
-    .await;
+    let origin = Origin::endless("content-length: 999999999\r\n").await;
     let edge = Edge::with(|plan| plan.config.timeouts.write_idle = ms(150), &[&origin]).await;
     let mut client = edge.connect_narrow().await;
     client.send(get("/x")).await;

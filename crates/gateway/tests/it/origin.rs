@@ -9,7 +9,7 @@ use plimsoll_gateway::{Address, Endpoint};
 use tokio::net::{TcpListener, UnixListener};
 use tokio::task::{JoinHandle, JoinSet};
 
-use crate::peer::{Broken, Message, Peer};
+use crate::peer::{Broken, Message, PIECE, Peer};
 
 pub(crate) struct Origin {
     pub(crate) address: Address,
@@ -115,6 +115,20 @@ impl Origin {
                 while visit.request().await.is_some() {
                     visit.send(&*answer).await;
                 }
+            }
+        })
+        .await
+    }
+
+    /// Answers the first request of a connection with these fields and a body that goes on for as long as anybody takes it.
+    pub(crate) async fn endless(fields: &str) -> Self {
+        let head: Arc<str> = format!("HTTP/1.1 200 OK\r\n{fields}\r\n").into();
+        Self::start(move |mut visit| {
+            let head = Arc::clone(&head);
+            async move {
+                visit.request().await;
+                visit.send(&*head).await;
+                while visit.peer.try_send(PIECE).await.is_ok() {}
             }
         })
         .await

@@ -17,7 +17,7 @@ use crate::edge::{Edge, Plan, get};
 use crate::http2::Http2;
 use crate::origin::Origin;
 use crate::peer::{Peer, assert_problem, in_time, ms, until};
-use desk::Desk;
+use desk::{Client, Desk};
 
 const NAME: &str = "shop.example";
 
@@ -31,7 +31,7 @@ async fn both_protocols_come_encrypted_and_instances_are_told() {
     let desk = Desk::new();
     desk.write("shop.pem", &[NAME]);
     let origin = Origin::named("x").await;
-    let edge = Edge::with(desk.serving(&["shop.pem"], |_| {}), &[&origin]).await;
+    let edge = Edge::with(desk.serving(&["shop.pem"], |_, _| {}), &[&origin]).await;
     for protocols in [&["http/1.1"][..], &[]] {
         let mut client = desk.client().speaking(protocols).connect(&edge, NAME).await;
         assert_eq!(client.ask(get("/1")).await.text(), "x");
@@ -55,7 +55,7 @@ async fn the_name_that_is_asked_for_chooses_the_certificate() {
     let first = desk.write("first.pem", &["first.example"]);
     let wild = desk.write("wild.pem", &["*.wild.example"]);
     let origin = Origin::named("x").await;
-    let edge = Edge::with(desk.serving(&["first.pem", "wild.pem"], |_| {}), &[&origin]).await;
+    let edge = Edge::with(desk.serving(&["first.pem", "wild.pem"], |_, _| {}), &[&origin]).await;
     let client = desk.client();
     assert_eq!(client.shown(&edge, "first.example").await, first.certificate);
     assert_eq!(client.shown(&edge, "any.wild.example").await, wild.certificate);
@@ -68,12 +68,8 @@ async fn a_client_that_says_half_a_hello_or_nothing_is_dropped_in_time() {
     let desk = Desk::new();
     desk.write("shop.pem", &[NAME]);
     let origin = Origin::named("x").await;
-    let serving = desk.serving(&["shop.pem"], |_| {});
-    let change = |plan: &mut Plan| {
-        serving(plan);
-        plan.config.timeouts.head = ms(150);
-    };
-    let edge = Edge::with(change, &[&origin]).await;
+    let serving = desk.serving(&["shop.pem"], |_, plan| plan.config.timeouts.head = ms(150));
+    let edge = Edge::with(serving, &[&origin]).await;
     let mut half = Peer::new(TcpStream::connect(edge.tls_address()).await.unwrap());
     half.send([22, 3, 1, 2, 0, 1, 0, 1, 252, 3, 3]).await;
     let mut silent = Peer::new(TcpStream::connect(edge.tls_address()).await.unwrap());
@@ -92,12 +88,8 @@ async fn connections_beyond_the_cap_are_told_so_and_half_open_ones_count() {
     let desk = Desk::new();
     desk.write("shop.pem", &[NAME]);
     let origin = Origin::named("x").await;
-    let serving = desk.serving(&["shop.pem"], |_| {});
-    let change = |plan: &mut Plan| {
-        serving(plan);
-        plan.config.limits.connections_max = 1;
-    };
-    let edge = Edge::with(change, &[&origin]).await;
+    let serving = desk.serving(&["shop.pem"], |_, plan| plan.config.limits.connections_max = 1);
+    let edge = Edge::with(serving, &[&origin]).await;
     let half = TcpStream::connect(edge.tls_address()).await.unwrap();
     until("the half-open one to be held", || edge.gateway.edge().connections == 1).await;
     let mut turned_away = desk.client().connect(&edge, NAME).await;
@@ -112,7 +104,7 @@ async fn whoever_forgets_the_s_is_told_what_to_do() {
     let desk = Desk::new();
     desk.write("shop.pem", &[NAME]);
     let origin = Origin::named("x").await;
-    let edge = Edge::with(desk.serving(&["shop.pem"], |_| {}), &[&origin]).await;
+    let edge = Edge::with(desk.serving(&["shop.pem"], |_, _| {}), &[&origin]).await;
     let plain = async || Peer::new(TcpStream::connect(edge.tls_address()).await.unwrap());
     for method in ["GET", "HEAD"] {
         let mut client = plain().await;
@@ -138,7 +130,7 @@ async fn the_plain_door_sends_everybody_to_the_other_one() {
     for (redirect, port) in
         [(Redirect::ToDoor, None), (Redirect::ToPort(443), Some(String::new())), (Redirect::ToPort(9), Some(":9".into()))]
     {
-        let edge = Edge::with(desk.serving(&["shop.pem"], |config| config.redirect = redirect), &[&origin]).await;
+        let edge = Edge::with(desk.serving(&["shop.pem"], |config, _| config.redirect = redirect), &[&origin]).await;
         let port = port.unwrap_or_else(|| format!(":{}", edge.tls_address().port()));
         for method in ["GET", "POST"] {
             let request = format!("{method} /a/b?c=d HTTP/1.1\r\nhost: shop.example:80\r\ncontent-length: 0\r\n\r\n");
@@ -157,14 +149,13 @@ async fn a_proxy_that_has_taken_the_encryption_off_is_not_sent_round_in_circles(
     desk.write("shop.pem", &[NAME]);
     let origin = Origin::named("x").await;
     for (trusted, status) in [(true, 200), (false, 308)] {
-        let serving = desk.serving(&["shop.pem"], |config| config.redirect = Redirect::ToDoor);
-        let change = |plan: &mut Plan| {
-            serving(plan);
+        let serving = desk.serving(&["shop.pem"], |config, plan| {
+            config.redirect = Redirect::ToDoor;
             if trusted {
                 plan.config.trusted_proxies = TrustedProxies::new(vec!["127.0.0.1/32".parse().unwrap()]);
             }
-        };
-        let edge = Edge::with(change, &[&origin]).await;
+        });
+        let edge = Edge::with(serving, &[&origin]).await;
         let answer = edge.ask("GET / HTTP/1.1\r\nhost: a\r\nx-forwarded-proto: https\r\n\r\n").await;
         assert_eq!(answer.status(), status);
     }
@@ -176,7 +167,7 @@ async fn browsers_are_told_to_stay_encrypted_only_where_they_are() {
     desk.write("shop.pem", &[NAME]);
     let own = "HTTP/1.1 200 OK\r\ncontent-length: 0\r\nStrict-Transport-Security: max-age=1\r\n\r\n";
     let [origin, outspoken] = [Origin::named("x").await, Origin::answering(own).await];
-    let hsts = || desk.serving(&["shop.pem"], |config| config.hsts = Some(Duration::from_hours(1)));
+    let hsts = || desk.serving(&["shop.pem"], |config, _| config.hsts = Some(Duration::from_hours(1)));
     let edge = Edge::with(hsts(), &[&origin]).await;
     let field = "strict-transport-security";
     let mut client = desk.client().connect(&edge, NAME).await;
@@ -190,15 +181,18 @@ async fn browsers_are_told_to_stay_encrypted_only_where_they_are() {
 
 #[tokio::test]
 async fn a_renewed_certificate_is_served_and_nobody_notices() {
+    Log::listen();
     let desk = Desk::new();
     let old = desk.write("shop.pem", &[NAME]);
     let origin = Origin::named("x").await;
-    let edge = Edge::with(desk.serving(&["shop.pem"], |_| {}), &[&origin]).await;
+    let edge = Edge::with(desk.serving(&["shop.pem"], |_, _| {}), &[&origin]).await;
     let mut kept = desk.client().connect(&edge, NAME).await;
     assert_eq!(kept.ask(get("/before")).await.status(), 200);
 
     desk.replace("shop.pem", "half of somethi");
-    tokio::time::sleep(ms(100)).await;
+    let file = desk.path("shop.pem").to_string_lossy().into_owned();
+    let said = |line: &serde_json::Value| line["error"].as_str().is_some_and(|error| error.contains(&file));
+    Log::line(|line| line["message"].as_str().unwrap().starts_with("a certificate cannot be renewed") && said(line)).await;
     assert_eq!(desk.client().shown(&edge, NAME).await, old.certificate, "what is broken is not served");
 
     let new = desk.write("shop.pem", &[NAME]);
@@ -223,7 +217,7 @@ async fn clients_show_a_certificate_that_is_believed_or_are_turned_away() {
     for optional in [false, true] {
         let authorities = desk.authority();
         let edge = Edge::with(
-            desk.serving(&["shop.pem"], |config| config.clients = Some(ClientCertificates { authorities, optional })),
+            desk.serving(&["shop.pem"], |config, _| config.clients = Some(ClientCertificates { authorities, optional })),
             &[&origin],
         )
         .await;
@@ -266,7 +260,7 @@ async fn the_log_says_whose_certificate_it_was_and_why_another_was_not_believed(
     desk.write("shop.pem", &[NAME]);
     let origin = Origin::named("x").await;
     let authorities = desk.authority();
-    let serving = desk.serving(&["shop.pem"], |config| config.clients = Some(ClientCertificates { authorities, optional: false }));
+    let serving = desk.serving(&["shop.pem"], |config, _| config.clients = Some(ClientCertificates { authorities, optional: false }));
     let plan = |plan: &mut Plan| {
         serving(plan);
         plan.config.access_log = AccessLog { lines: Lines::All, query: false };
@@ -290,6 +284,57 @@ fn decoded(sequence: &str) -> Vec<u8> {
 }
 
 #[tokio::test]
+async fn whoever_is_struck_from_the_authorities_is_turned_away_from_then_on() {
+    let (desk, other) = (Desk::new(), Desk::new());
+    desk.write("shop.pem", &[NAME]);
+    let (known, late) = (desk.sign(&["client"]), other.sign(&["client"]));
+    let origin = Origin::named("x").await;
+    let clients = ClientCertificates { authorities: desk.authority(), optional: false };
+    let edge = Edge::with(desk.serving(&["shop.pem"], |config, _| config.clients = Some(clients)), &[&origin]).await;
+    let (known, late) = (desk.client_with(&known), desk.client_with(&late));
+    let comes_in = async |client: &Client| client.connect(&edge, NAME).await.try_ask(get("/x")).await.is_some();
+    assert!(comes_in(&known).await && !comes_in(&late).await);
+    desk.replace("authority.pem", "half of somethi");
+    desk.replace("authority.pem", &std::fs::read_to_string(other.authority()).unwrap());
+    in_time("the new authority to be believed", async { while !comes_in(&late).await {} }).await;
+    assert!(!comes_in(&known).await, "its ticket is of no use any more");
+}
+
+#[tokio::test]
+async fn what_is_under_way_for_a_certificate_survives_a_reload_of_the_same_settings() {
+    let desk = Desk::new();
+    desk.write("shop.pem", &[NAME]);
+    let origin = Origin::named("x").await;
+    let config = desk.config(&["shop.pem"]);
+    let server = Server::start(config.clone()).unwrap();
+    let (ended, mut source_ends) = tokio::sync::mpsc::channel::<()>(1);
+    server.supply(|store| async move {
+        store.put_answer("token-1", Some("token-1.thumbprint"));
+        std::future::pending::<()>().await;
+        drop(ended);
+    });
+    let edge = Edge::with(move |plan| plan.config.tls = Some(server), &[&origin]).await;
+    let answer = async || edge.get("/.well-known/acme-challenge/token-1").await.text().to_owned();
+    let asked = async || while answer().await != "token-1.thumbprint" {};
+    in_time("the source to begin", asked()).await;
+
+    desk.replace("shop.pem", "half of somethi");
+    assert!(edge.gateway.tls_server().unwrap().renewed(config.clone()).is_err(), "a reload tells what is wrong");
+    let renewed = desk.write("shop.pem", &[NAME]);
+    let after = edge.gateway.tls_server().unwrap().renewed(tls::Config { hsts: Some(Duration::from_secs(1)), ..config }).unwrap();
+    edge.reload(|plan| plan.config.tls = Some(after)).await;
+    assert_eq!(answer().await, "token-1.thumbprint");
+    assert!(source_ends.try_recv() == Err(tokio::sync::mpsc::error::TryRecvError::Empty), "the order goes on");
+    assert_eq!(desk.client().shown(&edge, NAME).await, renewed.certificate, "without waiting for the next look");
+    let mut client = desk.client().connect(&edge, NAME).await;
+    assert_eq!(client.ask(get("/x")).await.field("strict-transport-security"), Some("max-age=1"));
+
+    let other = Server::start(desk.config(&["shop.pem"])).unwrap();
+    edge.reload(|plan| plan.config.tls = Some(other)).await;
+    assert_eq!(in_time("the source to be ended by other settings", source_ends.recv()).await, None);
+}
+
+#[tokio::test]
 async fn nobody_can_claim_a_client_certificate_where_none_is_asked_for() {
     let origin = Origin::named("x").await;
     let trusting = |plan: &mut Plan| plan.config.trusted_proxies = TrustedProxies::new(vec!["127.0.0.1/32".parse().unwrap()]);
@@ -303,7 +348,7 @@ async fn sessions_are_resumed_and_survive_a_reload_on_the_same_terms_only() {
     let desk = Desk::new();
     desk.write("shop.pem", &[NAME]);
     let origin = Origin::named("x").await;
-    let edge = Edge::with(desk.serving(&["shop.pem"], |_| {}), &[&origin]).await;
+    let edge = Edge::with(desk.serving(&["shop.pem"], |_, _| {}), &[&origin]).await;
     let client = desk.client();
     let kind = async || {
         let stream = client.handshake(&edge, NAME).await.unwrap();
@@ -377,7 +422,7 @@ async fn a_drain_lets_encrypted_requests_finish_and_says_goodbye() {
     let desk = Desk::new();
     desk.write("shop.pem", &[NAME]);
     let origin = Origin::named("x").await;
-    let edge = Edge::with(desk.serving(&["shop.pem"], |_| {}), &[&origin]).await;
+    let edge = Edge::with(desk.serving(&["shop.pem"], |_, _| {}), &[&origin]).await;
     let mut idle = desk.client().connect(&edge, NAME).await;
     idle.ask(get("/x")).await;
     let half = TcpStream::connect(edge.tls_address()).await.unwrap();

@@ -12,7 +12,7 @@ use super::client::{Http2, next_data, request};
 use super::frames::*;
 use crate::edge::Edge;
 use crate::origin::{Origin, ok};
-use crate::peer::{PIECE, in_time, ms, until};
+use crate::peer::{in_time, ms, until};
 
 const PROTOCOL_ERROR: u32 = 1;
 const STREAM_CLOSED: u32 = 5;
@@ -180,12 +180,7 @@ async fn more_streams_than_are_allowed_are_refused_and_the_others_go_on() {
 
 #[tokio::test]
 async fn a_client_that_reads_nothing_of_what_it_asked_for_is_sent_away_and_costs_little_until_then() {
-    let origin = Origin::start(|mut visit| async move {
-        visit.request().await;
-        visit.send("HTTP/1.1 200 OK\r\n\r\n").await;
-        while visit.peer.try_send(PIECE).await.is_ok() {}
-    })
-    .await;
+    let origin = Origin::endless("").await;
     let edge = Edge::with(
         |plan| {
             plan.config.timeouts.write_idle = ms(150);

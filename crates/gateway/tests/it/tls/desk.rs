@@ -93,10 +93,12 @@ impl Desk {
     }
 
     /// For [`Edge::with`].
-    pub(crate) fn serving<C: FnOnce(&mut Config)>(&self, files: &[&str], change: C) -> impl FnOnce(&mut Plan) + use<C> {
+    pub(crate) fn serving<C: FnOnce(&mut Config, &mut Plan)>(&self, files: &[&str], change: C) -> impl FnOnce(&mut Plan) + use<C> {
         let mut config = self.config(files);
-        change(&mut config);
-        move |plan| plan.config.tls = Some(Server::start(config).unwrap())
+        move |plan| {
+            change(&mut config, plan);
+            plan.config.tls = Some(Server::start(config).unwrap());
+        }
     }
 
     pub(crate) fn client(&self) -> Client {
