@@ -162,9 +162,11 @@ async fn uploads_that_nobody_takes_do_not_hold_up_another() {
     }
     tokio::time::sleep(ms(500)).await;
     assert!(stalled.iter().all(|(_, upload)| !upload.is_finished()), "they are held back");
-    let put = http::Request::put("http://shop.example/fine").header("content-length", 100_000).body(()).unwrap();
-    assert_eq!(client.ask(put, &[7; 100_000]).await.unwrap().text(), "taken");
-    stalled.iter().for_each(|(_, upload)| upload.abort());
+    let put = Request::put("http://shop.example/fine").header("content-length", 100_000).body(()).unwrap();
+    assert_eq!(client.ask(put, &vec![7; 100_000]).await.unwrap().text(), "taken");
+    for (_, upload) in stalled {
+        upload.abort();
+    }
 }
 
 #[tokio::test]

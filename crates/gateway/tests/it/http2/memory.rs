@@ -58,9 +58,7 @@ async fn grows_by(windows: Vec<u8>) -> usize {
         }
     })
     .await;
-    let grown = resident_bytes().saturating_sub(before);
-    println!("{grown} bytes for {CONNECTIONS} connections");
-    grown
+    resident_bytes().saturating_sub(before)
 }
 
 #[tokio::test]
