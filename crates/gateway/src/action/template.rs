@@ -129,7 +129,7 @@ impl Template {
             }
         };
         let path = || parts.as_ref().map(Parts::path).ok_or(Ambiguous);
-        for piece in &self.0 {
+        for (index, piece) in self.0.iter().enumerate() {
             match piece {
                 Piece::Literal(text) => join(&mut out, text),
                 Piece::Named(named) => join(&mut out, part(*named)?),
@@ -138,10 +138,18 @@ impl Template {
                 Piece::Port => push_port(&mut out, filling.host),
                 Piece::Path => join(&mut out, path()?),
                 Piece::PathInQuery => push_in_query(&mut out, path()?),
-                Piece::Query => push_query(&mut out, filling.query),
+                Piece::Query => push_query(&mut out, filling.query, self.query_ends_at(index)),
             }
         }
         Ok(out)
+    }
+
+    /// Whether nothing of the query follows this piece.
+    fn query_ends_at(&self, index: usize) -> bool {
+        match self.0.get(index + 1) {
+            None => true,
+            Some(next) => matches!(next, Piece::Literal(text) if text.starts_with(b"#")),
+        }
     }
 
     fn needs_path(&self) -> bool {
@@ -174,9 +182,9 @@ fn push_port(out: &mut Vec<u8>, host: &[u8]) {
     }
 }
 
-/// The request's own query. Where it has none, what leads to it is left out.
-fn push_query(out: &mut Vec<u8>, query: &[u8]) {
-    if query.is_empty() && matches!(out.last(), Some(b'?' | b'&')) {
+/// The request's own query. Where it has none, what leads to it is left out, unless more follows, which would become a part of what stands before.
+fn push_query(out: &mut Vec<u8>, query: &[u8], is_end: bool) {
+    if query.is_empty() && is_end && matches!(out.last(), Some(b'?' | b'&')) {
         out.pop();
     }
     for byte in query {
