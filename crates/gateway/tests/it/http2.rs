@@ -513,12 +513,7 @@ async fn an_idle_connection_is_told_to_go_and_a_busy_one_is_not() {
 
 #[tokio::test]
 async fn a_client_that_takes_nothing_of_a_stream_is_cut_off() {
-    let origin = Origin::start(|mut visit| async move {
-        visit.request().await;
-        visit.send("HTTP/1.1 200 OK\r\n\r\n").await;
-        while visit.peer.try_send(PIECE).await.is_ok() {}
-    })
-    .await;
+    let origin = Origin::endless("").await;
     let edge = Edge::with(|plan| plan.config.timeouts.write_idle = ms(100), &[&origin]).await;
     let client = Http2::connect_with(&edge, Builder::new().initial_window_size(1_000)).await;
     let (response, _) = client.begin(request("GET", "/x"), true);
