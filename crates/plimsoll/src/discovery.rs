@@ -67,12 +67,11 @@ impl Discovery {
                 Some(mut known) => known.follow(&spec).await.then_some(known),
                 None => None,
             };
-            self.running.push(match kept {
-                Some(kept) => kept,
-                None => {
-                    let resolver = resolver.get_or_insert_with(|| Arc::new(Resolver::new(&discovery)));
-                    servers::start(spec, Arc::clone(resolver)).await
-                }
+            self.running.push(if let Some(kept) = kept {
+                kept
+            } else {
+                let resolver = resolver.get_or_insert_with(|| Arc::new(Resolver::new(&discovery)));
+                servers::start(spec, Arc::clone(resolver)).await
             });
         }
         self.running.iter().map(|running| running.endpoints.clone()).collect()

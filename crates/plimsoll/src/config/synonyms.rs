@@ -56,14 +56,15 @@ pub fn elsewhere(word: &str) -> Option<&'static str> {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::config::table::Field;
     use crate::config::{Route, TABLES, Upstream};
 
     #[test]
     fn what_is_named_instead_is_there_and_the_word_is_not() {
         let names = |table: &str| -> Vec<_> {
             match table {
-                "route" => Route::TABLE.fields.iter().map(|field| field.name()).collect(),
-                "upstream" => Upstream::TABLE.fields.iter().map(|field| field.name()).collect(),
+                "route" => Route::TABLE.fields.iter().map(Field::name).collect(),
+                "upstream" => Upstream::TABLE.fields.iter().map(Field::name).collect(),
                 _ => panic!("{table}"),
             }
         };

@@ -77,10 +77,11 @@ pub struct Service {
 pub struct Resolver {
     settings: config::Discovery,
     /// What was read last.
-    system: Arc<Mutex<Option<(Stamps, Arc<System>)>>>,
+    system: Arc<Mutex<Option<Stamped>>>,
 }
 
 type Stamps = [Option<FileStamp>; 2];
+type Stamped = (Stamps, Arc<System>);
 
 struct System {
     client: TokioResolver,

@@ -37,7 +37,9 @@ pub fn run(args: &CheckArgs, environment: &Environment) -> Result<(), Failure> {
     if !args.json {
         println!("{}", summary(&loaded));
         if args.verb.is_none() && !(loaded.settings.routes.is_empty() && loaded.settings.upstreams.is_empty()) {
-            refusals.iter().for_each(|(verb, failure)| println!("not for `plimsoll {}`: {}", verb.as_str(), failure.message()));
+            for (verb, failure) in &refusals {
+                println!("not for `plimsoll {}`: {}", verb.as_str(), failure.message());
+            }
         }
     }
     Ok(())

@@ -198,7 +198,7 @@ fn reloads_leave_an_order_under_way_alone() {
     until_blocking(PATIENCE, "an order", || Ok(placed())).unwrap();
     for redirect in ["off", "on", "off"] {
         authority.write_settings(&origin, &["shop.test"], &format!("redirect = \"{redirect}\""), "");
-        assert_eq!(said(&ask("reload", &fleet.data_dir())).0, Some(0), "{}", fleet.log());
+        assert_eq!(said(&ask("reload", fleet.data_dir())).0, Some(0), "{}", fleet.log());
     }
     wait_for(&fleet, "issued", 1);
     assert_eq!((placed(), orders(&fleet, "failed")), (Some(1), 0), "{}", fleet.log());
