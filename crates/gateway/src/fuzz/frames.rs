@@ -1,6 +1,8 @@
 //! What is counted of HTTP/2's frames.
 
-use std::time::{Duration, Instant};
+use std::time::Duration;
+
+use tokio::time::Instant;
 
 use crate::http2::Allowance;
 
