@@ -45,6 +45,10 @@ pub enum Error {
     PartInHost(String),
     #[error("`{{query}}` stands after a `?`: `{0}` has none before it")]
     QueryPlace(String),
+    #[error(
+        "`{{port}}` stands after the host and a `:`, with nothing of the host behind it, as in `https://{{host}}:{{port}}/`: `{0}` has it elsewhere"
+    )]
+    PortPlace(String),
     #[error("nothing here is called `{{{name}}}`: known are {known}")]
     Unknown { name: String, known: String },
     #[error("a brace has no partner in `{0}`: write names as `{{name}}`, and braces as `%7B` and `%7D`")]

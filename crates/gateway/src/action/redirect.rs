@@ -21,7 +21,7 @@ pub struct Redirect {
 }
 
 impl Redirect {
-    /// `location` may hold `{host}` (without its port), `{port}`, `{path}`, `{query}` and the names of the route's pattern.
+    /// `location` may hold `{host}` (without its port), `{port}` (after it and a colon), `{path}`, `{query}` and the names of the route's pattern.
     pub fn new(status: u16, location: &str, pattern: &Pattern) -> Result<Self, Error> {
         let status = match status {
             301 | 302 | 303 | 307 | 308 => StatusCode::from_u16(status).expect("a redirect"),
@@ -94,6 +94,7 @@ mod tests {
             assert_eq!(location(&www, host, "/a").as_deref(), Some(led_to), "{host}");
         }
         check(&redirect("/*", "https://{host}:{port}"), "/", Some("https://Shop.example:8080"));
+        check(&redirect("/*", "https://app.example:{port}{path}"), "/a", Some("https://app.example:8080/a"));
         assert_eq!(location(&redirect("/*", "https://{host}:{port}/"), "[::1]:8080", "/").as_deref(), Some("https://[::1]:8080/"));
         assert_eq!(location(&redirect("/*", "https://{host}:{port}/"), "[::1]", "/").as_deref(), Some("https://[::1]/"));
     }
@@ -133,8 +134,24 @@ mod tests {
         }
         assert_eq!(error("https://{tenant}.example.com/"), "`{tenant}` could name any host: write the host out, or `{host}`");
         assert_eq!(error("https://example.com{tenant}"), "`{tenant}` could name any host: write the host out, or `{host}`");
-        assert_eq!(error("/{name}"), "nothing here is called `{name}`: known are {tenant}, {host}, {path}, {query}");
+        assert_eq!(error("/{name}"), "nothing here is called `{name}`: known are {tenant}, {host}, {port}, {path}, {query}");
         assert_eq!(error("/x{query}"), "`{query}` stands after a `?`: `/x{query}` has none before it");
+        for location in [
+            "/{port}",
+            "/x?port={port}",
+            "https://{port}/",
+            "https://{host}{port}",
+            "https://:{port}/",
+            "https://{host}:{port}0/",
+            "https://{host}:{port}:{port}",
+            "https://{host}:80:{port}",
+        ] {
+            assert!(
+                error(location).ends_with(&format!(" as in `https://{{host}}:{{port}}/`: `{location}` has it elsewhere")),
+                "{location}: {}",
+                error(location)
+            );
+        }
         assert!(error("/a b").contains("cannot stand in a URL") && error("/a\r\nb").contains("cannot stand in a URL"));
         assert_eq!(Redirect::new(304, "/", &pattern).unwrap_err().to_string(), "304 is no redirect: write 301, 302, 303, 307 or 308");
     }

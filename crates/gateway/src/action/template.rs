@@ -11,6 +11,9 @@ use crate::route::{Ambiguous, Named, Parts, Pattern, is_one_path, without_port};
 /// Longer ones are a mistake.
 const BYTES_MAX: usize = 2048;
 
+/// What a location may name besides the parts of the path.
+const PLACES: [&str; 4] = ["host", "port", "path", "query"];
+
 #[derive(Clone, Debug)]
 pub(super) struct Template(Box<[Piece]>);
 
@@ -99,8 +102,9 @@ impl Template {
                 Written::Place("path") => Piece::Path,
                 Written::Place("query") if in_query => Piece::Query,
                 Written::Place("query") => return Err(Error::QueryPlace(written.to_owned())),
-                Written::Place(name) if in_query => Piece::NamedInQuery(named(name, pattern, &["host", "path", "query"])?),
-                Written::Place(name) => Piece::Named(named(name, pattern, &["host", "path", "query"])?),
+                Written::Place("port") => return Err(Error::PortPlace(written.to_owned())),
+                Written::Place(name) if in_query => Piece::NamedInQuery(named(name, pattern, &PLACES)?),
+                Written::Place(name) => Piece::Named(named(name, pattern, &PLACES)?),
             });
         }
         Ok(Self(made.into()))
@@ -239,15 +243,23 @@ fn literal(text: &str) -> Result<Piece, Error> {
 /// Host and port of an absolute URL: written out, or the host that was asked for. Parts of a path could name any host.
 fn authority(text: &str, written: &str) -> Result<Vec<Piece>, Error> {
     let pieces = pieces(text)?;
-    let made = pieces.iter().map(|piece| match piece {
+    let made = pieces.iter().enumerate().map(|(index, piece)| match piece {
         Written::Literal(text) if text.contains('@') => Err(Error::Location(written.to_owned())),
         Written::Literal(text) => literal(text),
         Written::Place("host") => Ok(Piece::Host),
-        Written::Place("port") => Ok(Piece::Port),
+        Written::Place("port") if index + 1 == pieces.len() && follows_host(&pieces[..index]) => Ok(Piece::Port),
+        Written::Place("port") => Err(Error::PortPlace(written.to_owned())),
         Written::Place(name) => Err(Error::PartInHost((*name).to_owned())),
     });
     let made: Vec<_> = made.collect::<Result<_, _>>()?;
     if made.is_empty() { Err(Error::Location(written.to_owned())) } else { Ok(made) }
+}
+
+/// Whether what comes next is a port, and the colon before it may be left out.
+fn follows_host(pieces: &[Written<'_>]) -> bool {
+    let Some((Written::Literal(last), before)) = pieces.split_last() else { return false };
+    let is_host = |host: &str| !(host.is_empty() && before.is_empty()) && (!host.contains(':') || host.ends_with(']'));
+    last.strip_suffix(':').is_some_and(is_host)
 }
 
 fn named(name: &str, pattern: &Pattern, others: &[&str]) -> Result<Named, Error> {

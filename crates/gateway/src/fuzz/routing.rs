@@ -106,11 +106,21 @@ pub fn redirect(data: &[u8]) {
         return assert!(!matches!(location, [b'/', b'/' | b'\\', ..]) && location.starts_with(b"/"), "{location:?}");
     };
     let end = rest.find(['/', '?', '#']).into_iter().chain(rest.find("{path}")).min().unwrap_or(rest.len());
-    let host = str::from_utf8(without_port(host)).expect("a host is ASCII");
-    let authority = rest[..end].replace("{host...}", host).replace("{host}", host);
+    let authority = authority_of(&rest[..end], str::from_utf8(host).expect("a host is ASCII"));
     let begins = format!("{scheme}://{authority}");
     let after = location.strip_prefix(begins.as_bytes()).unwrap_or_else(|| panic!("{location:?} does not begin with {begins}"));
     assert!(matches!(after, [] | [b'/' | b'?' | b'#', ..]), "{location:?}");
+}
+
+/// What a template's host and port become.
+fn authority_of(template: &str, asked: &str) -> String {
+    let host = str::from_utf8(without_port(asked.as_bytes())).expect("a host is ASCII");
+    let filled = template.replace("{host...}", host).replace("{host}", host);
+    let Some(before) = ["{port}", "{port...}"].iter().find_map(|place| filled.strip_suffix(place)) else { return filled };
+    match asked.rsplit_once(':') {
+        Some((_, port)) if !port.is_empty() && port.bytes().all(|byte| byte.is_ascii_digit()) => format!("{before}{port}"),
+        _ => before.strip_suffix(':').expect("a port follows a colon").to_owned(),
+    }
 }
 
 fn pattern_of(written: &[u8]) -> Option<Pattern> {
