@@ -55,8 +55,9 @@ pub(crate) async fn instead(
         }
         Fallback::Upstream(position) => {
             let upstream = &plan.upstreams[*position];
-            // As the client sent it, if that is known: by now the request is as the first upstream was to see it.
-            let key = upstream.hash_key(request, journey.hop.client).map(|edited| first.key.unwrap_or(edited));
+            // As the client sent it, if both look at the same: by now the request is as the first upstream was to see it.
+            let known = first.key.filter(|_| first.upstream.config.hash_on == upstream.config.hash_on);
+            let key = upstream.hash_key(request, journey.hop.client).map(|edited| known.unwrap_or(edited));
             let attempts = Attempts { upstream, key, hedge: None, max: journey.attempts + 1, ..*first };
             // Boxed because it is rare: the futures of requests that are answered stay small.
             match Box::pin(attempts.run(request, interim, journey)).await {

@@ -29,6 +29,7 @@ use crate::balance;
 use crate::config::UpstreamConfig;
 use crate::endpoint::Endpoint;
 use crate::message::Request;
+use crate::outlier::Eligibility;
 use roster::{Roster, Setbacks};
 
 /// How long a request waits when there is no instance at all: long enough for a restart, short enough for a person.
@@ -192,13 +193,16 @@ impl Upstream {
         let now = now_ns();
         let tier = roster.tier(tried, now)?;
         let (members, balancer) = (tier.members(), &tier.balancer);
-        let eligibility = tier.eligibility(&self.setbacks, self.config.ejection.panic_threshold, now);
-        let may = |index: usize| eligibility.admits(members[index].is_good(now)) && !tried.contains(&members[index].slot);
         let share = self.admission.as_ref().map_or(u32::MAX, |admission| share(admission.limit(), members.len()));
-        // Whoever is kept on one instance stays there, however full it is.
-        let has_room = |index: usize| may(index) && (key.is_some() || members[index].in_flight() < share);
-        let pick = |rng: &mut fastrand::Rng| balancer.pick(has_room, key, now, rng).or_else(|| balancer.pick(may, key, now, rng));
-        let chosen = with_rng(pick)?;
+        let choose = |eligibility: Eligibility| {
+            let may = |index: usize| eligibility.admits(members[index].is_good(now)) && !tried.contains(&members[index].slot);
+            // Whoever is kept on one instance stays there, however full it is.
+            let has_room = |index: usize| may(index) && (key.is_some() || members[index].in_flight() < share);
+            with_rng(|rng| balancer.pick(has_room, key, now, rng).or_else(|| balancer.pick(may, key, now, rng)))
+        };
+        let threshold = self.config.ejection.panic_threshold;
+        // Who is tried out after an ejection takes only so many, without having had a setback since they were counted.
+        let chosen = choose(tier.eligibility(&self.setbacks, threshold, now)).or_else(|| choose(tier.counted(threshold, now)))?;
         Some((Arc::clone(&members[chosen]), now))
     }
 

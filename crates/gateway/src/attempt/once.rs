@@ -85,7 +85,8 @@ impl Once<'_> {
             let said = racer.exchange.head().await;
             *total_ends = racer.exchange.total_ends();
             let head = match said? {
-                Said::Interim(head) => {
+                Said::Interim(mut head) => {
+                    head.headers.remove(&self.config.removed);
                     // A client that does not take it will not take the answer either, and is noticed then.
                     let _ = timeout(self.config.timeouts.write_idle, self.interim.send(&head)).await;
                     continue;

@@ -44,11 +44,16 @@ impl Tier {
         if self.enough_after.load(Relaxed) == setbacks {
             return Eligibility::Good;
         }
-        let eligibility = Eligibility::of(self.members().iter().map(|member| member.is_good(now)), panic_threshold);
+        let eligibility = self.counted(panic_threshold, now);
         if eligibility == Eligibility::Good {
             self.enough_after.store(setbacks, Relaxed);
         }
         eligibility
+    }
+
+    /// The same at this moment.
+    pub(super) fn counted(&self, panic_threshold: f32, now: u64) -> Eligibility {
+        Eligibility::of(self.members().iter().map(|member| member.is_good(now)), panic_threshold)
     }
 }
 

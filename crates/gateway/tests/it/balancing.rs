@@ -4,13 +4,15 @@ use std::collections::HashMap;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering::Relaxed};
 
+use futures_util::future::join_all;
 use http::header;
 use plimsoll_gateway::action::Edits;
 use plimsoll_gateway::route::{Policies, Route};
 use plimsoll_gateway::sender::Sender;
 use plimsoll_gateway::{Endpoint, balance};
 use plimsoll_telemetry::snapshot::InstanceState;
-use tokio::sync::Notify;
+use tokio::sync::{Notify, Semaphore};
+use tokio::time::timeout;
 
 use crate::edge::{Edge, Plan, get, with_body};
 use crate::origin::{Origin, ok};
@@ -88,6 +90,44 @@ async fn failures_in_a_row_eject_and_an_answer_in_between_forgives() {
     until("its time to be over", || !moody_is(InstanceState::Ejected)).await;
     until_answered_by(&edge, "moody").await;
     assert!(moody_is(InstanceState::Ready));
+}
+
+#[tokio::test]
+async fn an_only_instance_that_is_tried_out_serves_everybody_meanwhile() {
+    let (is_well, may_answer) = (Arc::new(AtomicBool::new(false)), Arc::new(Semaphore::new(0)));
+    let (well, answering) = (Arc::clone(&is_well), Arc::clone(&may_answer));
+    let origin = Origin::start(move |mut visit| {
+        let (well, answering) = (Arc::clone(&well), Arc::clone(&answering));
+        async move {
+            while visit.request().await.is_some() && well.load(Relaxed) {
+                answering.acquire().await.unwrap().forget();
+                visit.send(ok("well")).await;
+            }
+        }
+    })
+    .await;
+    let edge = Edge::with(
+        |plan| {
+            plan.upstream.ejection.failures = 2;
+            plan.upstream.ejection.ejection_base = ms(100);
+            plan.upstream.breaker = None;
+        },
+        &[&origin],
+    )
+    .await;
+    while edge.states() != [InstanceState::Ejected] {
+        edge.get("/x").await;
+    }
+    let before = origin.request_count();
+    is_well.store(true, Relaxed);
+    until("its time to be over", || edge.states() != [InstanceState::Ejected]).await;
+    let ten = join_all((0..10).map(|_| edge.get("/x")));
+    let let_go = async {
+        until("all of them there", || origin.request_count() >= before + 10).await;
+        may_answer.add_permits(10);
+    };
+    let (answers, ()) = tokio::join!(ten, let_go);
+    assert!(answers.iter().all(|answer| answer.status() == 200));
 }
 
 /// An instance whose readiness can be switched, and its requests apart from probes.
@@ -370,4 +410,26 @@ async fn an_instance_on_a_unix_socket_is_like_any_other() {
     for _ in 0..4 {
         assert_eq!(edge.ask(with_body("POST", "/x", "y")).await.status(), 200, "a socket file that is gone is a refused connection");
     }
+}
+
+#[tokio::test]
+async fn a_server_that_is_discovered_while_others_serve_gets_a_rising_share() {
+    const ROUND: usize = 40;
+    let [old, new] = [Origin::named("old").await, Origin::named("new").await];
+    let edge = Edge::with(|_| {}, &[&old]).await;
+    // The share is its age over that of the oldest.
+    tokio::time::sleep(ms(1_500)).await;
+    edge.endpoints.send(vec![old.endpoint("api-1"), new.endpoint("api-2")]).unwrap();
+    until("the new one to be ready", || edge.news.lock().unwrap().len() == 2).await;
+    let share = async || {
+        let mut count = 0;
+        for _ in 0..ROUND {
+            count += usize::from(edge.get("/x").await.text() == "new");
+        }
+        count
+    };
+    let first = share().await;
+    assert!(first < ROUND / 3, "{first} of the first {ROUND}: half of them would be its fair share");
+    let fair = async { while share().await < ROUND * 2 / 5 {} };
+    timeout(4 * PATIENCE, fair).await.expect("a share that rises to nearly a half");
 }
