@@ -75,7 +75,7 @@ impl Tries {
 impl Attempts<'_> {
     pub(crate) async fn run(&self, request: &mut Request, interim: &Interim, journey: &mut Journey) -> Result<Response, Refusal> {
         self.receive(request, journey).await?;
-        journey.has_received();
+        journey.has_received(!request.framing.is_empty());
         let circuit = Circuit::enter(self.upstream)?;
         let mut tries = Tries { queued_before: journey.queued, ..Tries::default() };
         let result = self.answer(&mut tries, request, interim, journey).await;

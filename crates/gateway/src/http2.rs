@@ -168,7 +168,7 @@ async fn stream(worker: Rc<Worker>, room: Rc<Room>, (request, respond): Accepted
     let interim = Interim::Http2(RefCell::new(respond));
     let (parts, receive) = request.into_parts();
     let is_head = parts.method == http::Method::HEAD;
-    let (mut pipe, mut unsent) = (None, RequestBody::empty());
+    let (mut pipe, mut unsent, mut asked) = (None, RequestBody::empty(), None);
     let (mut response, mut journey) = match translate::request(&parts, receive, &peer, &worker.plan().config) {
         Ok(Asked { mut request, receive }) => {
             drop(parts);
@@ -179,7 +179,9 @@ async fn stream(worker: Rc<Worker>, room: Rc<Room>, (request, respond): Accepted
                 response = pipeline::run(&worker, &mut request, &interim, &mut journey) => response,
                 () = poll_fn(|cx| poll_reset(&interim, cx)) => return,
             };
-            unsent = request.body;
+            unsent = std::mem::replace(&mut request.body, RequestBody::empty());
+            // Of all others the journey knows by now what it will say.
+            asked = matches!(response.body, ResponseBody::Full(_)).then_some(request);
             (response, journey)
         }
         Err(refusal) => {
@@ -195,7 +197,9 @@ async fn stream(worker: Rc<Worker>, room: Rc<Room>, (request, respond): Accepted
         }
         response = websocket::instead(response, &mut journey);
     }
-    let Ok(with_answer) = answer(&worker, room, respond, response, is_head, &mut journey).await else { return };
+    let Ok(with_answer) = answer(&worker, room, respond, response, is_head, &mut journey).await else {
+        return asked.iter().for_each(|request| journey.broke_off(request));
+    };
     journey.complete();
     drop(journey);
     linger([unsent, with_answer]).await;

@@ -107,15 +107,22 @@ impl Journey {
         }
     }
 
+    /// Its answer does not reach its client. Nothing is said of a client that has left.
+    pub(crate) fn broke_off(&mut self, request: &Request) {
+        if self.has_trouble() {
+            self.describe(request);
+        }
+    }
+
     /// The answer will tell where the time went.
     pub(crate) fn times(&mut self) {
         self.timing = Some(Box::default());
     }
 
     /// What must be in hand before an upstream is asked is.
-    pub(crate) fn has_received(&mut self) {
+    pub(crate) fn has_received(&mut self, has_body: bool) {
         if let Some(timing) = &mut self.timing {
-            timing.received(Instant::now());
+            timing.received(Instant::now(), has_body);
         }
     }
 

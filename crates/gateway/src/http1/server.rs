@@ -215,7 +215,8 @@ impl Server {
             return self.switch(response, journey).await;
         }
         let keep_alive = asked_to_stay && self.wire.borrow().body_is_done() && !self.worker.drain.is_set();
-        let ends = self.answer(response, Client { is_http10, is_head, keep_alive }, &mut journey).await?;
+        let answered = self.answer(response, Client { is_http10, is_head, keep_alive }, &mut journey).await;
+        let ends = answered.inspect_err(|_| journey.broke_off(&request))?;
         journey.complete();
         Ok(if !self.wire.borrow().body_is_done() {
             Next::Linger

@@ -3,11 +3,13 @@
 use std::io::Write;
 use std::sync::{Mutex, MutexGuard, Once};
 
+use h2::client::Builder;
 use plimsoll_gateway::config::{AccessLog, Lines};
 use plimsoll_policy::admission;
 use serde_json::Value;
 
 use crate::edge::{Edge, Plan, get};
+use crate::http2::client::{Http2, request};
 use crate::origin::Origin;
 use crate::peer::{PATIENCE, ms, until};
 
@@ -132,6 +134,26 @@ async fn trouble_is_told_with_its_host_whether_it_comes_before_the_answer_or_in_
     client.rest().await;
     let line = Log::of("/midway").await;
     assert_eq!((&line["http.host"], &line["http.version"]), (&"shop.example".into(), &"1.1".into()));
+}
+
+/// Of an answer that is in hand nothing is kept for a line: most go well.
+#[tokio::test]
+async fn an_answer_that_nobody_takes_is_told_with_its_host_in_either_protocol() {
+    let origin = Origin::answering(&format!("HTTP/1.1 200 OK\r\ncontent-length: 12000\r\n\r\n{}", "x".repeat(12_000))).await;
+    let plan = |plan: &mut Plan| {
+        logging(Lines::Errors, false)(plan);
+        plan.config.timeouts.write_idle = ms(100);
+    };
+    let edge = Edge::with(plan, &[&origin]).await;
+    let mut http1 = edge.connect().await;
+    http1.send(get("/unread-1").repeat(1_000)).await;
+    let http2 = Http2::connect_with(&edge, Builder::new().initial_window_size(1_000)).await;
+    let _unread = http2.begin(request("GET", "/unread-2"), true);
+    for (path, version) in [("/unread-1", "1.1"), ("/unread-2", "2.0")] {
+        let line = Log::of(path).await;
+        let told = ["http.host", "http.version", "cause"].map(|field| line[field].as_str().unwrap());
+        assert_eq!(told, ["shop.example", version, "the client accepted nothing for too long"], "{line}");
+    }
 }
 
 #[tokio::test]
