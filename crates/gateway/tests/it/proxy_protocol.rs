@@ -2,9 +2,15 @@
 
 use plimsoll_policy::forwarded::TrustedProxies;
 
+use tokio::io::AsyncWriteExt;
+use tokio::net::TcpStream;
+use tokio_rustls::client::TlsStream;
+
 use crate::edge::{Edge, Plan, get};
+use crate::http2::Http2;
 use crate::origin::Origin;
-use crate::peer::{Message, ms};
+use crate::peer::{Message, Peer, assert_problem, ms};
+use crate::tls::desk::{Client, Desk};
 
 const V1: &str = "PROXY TCP4 203.0.113.7 198.51.100.1 56324 443\r\n";
 
@@ -88,4 +94,42 @@ async fn a_header_has_as_long_as_any_head() {
     slow.send(&V1[..20]).await;
     slow.closed().await;
     assert_eq!(seen(&origin, &edge, V1.as_bytes(), &get("/")).await.field("x-forwarded-for"), Some("203.0.113.7"));
+}
+
+const NAME: &str = "shop.example";
+
+/// A client of a balancer that says this before it passes on what the client encrypts.
+async fn behind(client: &Client, edge: &Edge, header: &[u8]) -> std::io::Result<TlsStream<TcpStream>> {
+    let mut stream = TcpStream::connect(edge.tls_address()).await?;
+    stream.write_all(header).await?;
+    client.over(stream, NAME).await
+}
+
+#[tokio::test]
+async fn encrypted_connections_begin_with_a_header_and_have_none_inside() {
+    let desk = Desk::new();
+    desk.write("shop.pem", &[NAME]);
+    let origin = Origin::named("x").await;
+    let edge = Edge::with(desk.serving(&["shop.pem"], |_, plan| trusting(&["127.0.0.0/8"])(plan)), &[&origin]).await;
+    for header in [V1.as_bytes(), &v2(0x21)] {
+        let http1 = behind(&desk.client(), &edge, header).await.unwrap();
+        assert_eq!(Peer::new(http1).ask(get("/")).await.status(), 200);
+        let stream = behind(&desk.client().speaking(&["h2"]), &edge, header).await.unwrap();
+        let http2 = Http2::over(stream, &h2::client::Builder::new()).await;
+        let request = http::Request::get("https://shop.example/").body(()).unwrap();
+        assert_eq!(http2.ask(request, b"").await.unwrap().text(), "x");
+    }
+    let seen = origin.requests();
+    assert_eq!(seen.len(), 4);
+    for request in seen {
+        let told = (request.field("x-forwarded-for"), request.field("x-forwarded-proto"));
+        assert_eq!(told, (Some("203.0.113.7"), Some("https")), "{request:?}");
+    }
+    for inside in [V1.as_bytes(), &v2(0x21)] {
+        let mut again = Peer::new(behind(&desk.client(), &edge, V1.as_bytes()).await.unwrap());
+        let answer = again.ask([inside, get("/").as_bytes()].concat()).await;
+        assert_problem(&answer, 400, "malformed-request");
+    }
+    assert!(behind(&desk.client(), &edge, b"").await.is_err(), "the handshake does not even begin");
+    assert_eq!(origin.request_count(), 4);
 }

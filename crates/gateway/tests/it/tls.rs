@@ -285,6 +285,7 @@ fn decoded(sequence: &str) -> Vec<u8> {
 
 #[tokio::test]
 async fn whoever_is_struck_from_the_authorities_is_turned_away_from_then_on() {
+    Log::listen();
     let (desk, other) = (Desk::new(), Desk::new());
     desk.write("shop.pem", &[NAME]);
     let (known, late) = (desk.sign(&["client"]), other.sign(&["client"]));
@@ -294,7 +295,13 @@ async fn whoever_is_struck_from_the_authorities_is_turned_away_from_then_on() {
     let (known, late) = (desk.client_with(&known), desk.client_with(&late));
     let comes_in = async |client: &Client| client.connect(&edge, NAME).await.try_ask(get("/x")).await.is_some();
     assert!(comes_in(&known).await && !comes_in(&late).await);
+
     desk.replace("authority.pem", "half of somethi");
+    let file = desk.authority().to_string_lossy().into_owned();
+    let said = |line: &serde_json::Value| line["error"].as_str().is_some_and(|error| error.contains(&file));
+    Log::line(|line| line["message"].as_str().unwrap().starts_with("the authorities of client certificates stay") && said(line)).await;
+    assert!(comes_in(&known).await && !comes_in(&late).await, "what is broken changes nothing");
+
     desk.replace("authority.pem", &std::fs::read_to_string(other.authority()).unwrap());
     in_time("the new authority to be believed", async { while !comes_in(&late).await {} }).await;
     assert!(!comes_in(&known).await, "its ticket is of no use any more");

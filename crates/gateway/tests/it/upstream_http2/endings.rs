@@ -151,15 +151,18 @@ async fn a_client_that_leaves_resets_its_stream_and_nobody_elses() {
 async fn a_frozen_connection_costs_a_request_its_time_limit_and_gets_no_more_until_it_thaws() {
     let (is_frozen, thaw) = (Arc::new(AtomicBool::new(false)), Arc::new(Notify::new()));
     let (frozen, thawed) = (Arc::clone(&is_frozen), Arc::clone(&thaw));
+    let connections = Arc::new(AtomicUsize::new(0));
     let sleepy = Instance::start(move |mut raw| {
-        let (frozen, thawed) = (Arc::clone(&frozen), Arc::clone(&thawed));
+        let (frozen, thawed, connections) = (Arc::clone(&frozen), Arc::clone(&thawed), Arc::clone(&connections));
         async move {
+            let mut name = None;
             while let Some(stream) = raw.request().await {
                 if frozen.load(Relaxed) {
                     thawed.notified().await;
                     continue;
                 }
-                raw.answer(stream, "awake").await;
+                let name = *name.get_or_insert_with(|| ["old", "new"][connections.fetch_add(1, Relaxed)]);
+                raw.answer(stream, name).await;
             }
         }
     })
@@ -176,9 +179,13 @@ async fn a_frozen_connection_costs_a_request_its_time_limit_and_gets_no_more_unt
     }
     is_frozen.store(false, Relaxed);
     // It takes connections again, but on the old one nothing has come yet: the next request there opens another.
-    in_time("an answer", async { while edge.get("/").await.text() != "awake" {} }).await;
-    assert_eq!(sleepy.connection_count(), 2);
+    let until_answered_on = async |connection: &str| {
+        in_time(connection, async { while edge.get("/").await.text() != connection {} }).await;
+    };
+    until_answered_on("new").await;
     thaw.notify_one();
+    until_answered_on("old").await;
+    assert_eq!(sleepy.connection_count(), 2);
 }
 
 #[tokio::test]

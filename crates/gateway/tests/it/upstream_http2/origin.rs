@@ -28,6 +28,7 @@ const ACK: u8 = 1;
 
 pub(super) const MAX_CONCURRENT_STREAMS: u16 = 3;
 pub(super) const INITIAL_WINDOW_SIZE: u16 = 4;
+pub(super) const ENABLE_CONNECT_PROTOCOL: u16 = 8;
 
 /// Error codes.
 pub(super) const NO_ERROR: u32 = 0;
@@ -106,7 +107,11 @@ impl Instance {
         .await
     }
 
-    async fn listen<W>(run: impl Fn(TcpStream) -> W + Send + 'static, connections: Arc<AtomicUsize>, requests: Arc<AtomicUsize>) -> Self
+    pub(super) async fn listen<W>(
+        run: impl Fn(TcpStream) -> W + Send + 'static,
+        connections: Arc<AtomicUsize>,
+        requests: Arc<AtomicUsize>,
+    ) -> Self
     where
         W: Future<Output = ()> + Send + 'static,
     {
@@ -157,27 +162,40 @@ pub(super) struct Raw {
     peer: Peer,
     counts: [Arc<AtomicUsize>; 2],
     seen_request: bool,
-    /// Answers no PING.
-    pub(super) is_frozen: bool,
 }
 
 /// What the gateway has sent.
 #[derive(Debug, PartialEq, Eq)]
 pub(super) enum Seen {
-    Request { stream: u32, is_whole: bool },
-    Data { stream: u32, bytes: usize, is_last: bool },
-    Reset { stream: u32, code: u32 },
-    Window { stream: u32, bytes: u32 },
+    Request {
+        stream: u32,
+        is_whole: bool,
+    },
+    Data {
+        stream: u32,
+        bytes: usize,
+        is_last: bool,
+    },
+    Reset {
+        stream: u32,
+        code: u32,
+    },
+    Window {
+        stream: u32,
+        bytes: u32,
+    },
+    /// The answer to a PING: whatever was sent before that was asked has come.
+    Pong,
     Goodbye,
 }
 
 impl Raw {
-    async fn accept(stream: TcpStream, settings: &[(u16, u32)], counts: [Arc<AtomicUsize>; 2]) -> Option<Self> {
+    pub(super) async fn accept(stream: TcpStream, settings: &[(u16, u32)], counts: [Arc<AtomicUsize>; 2]) -> Option<Self> {
         let mut peer = Peer::new(stream);
         if peer.exactly(24).await.ok()? != b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n" {
             return None;
         }
-        let mut raw = Self { peer, counts, seen_request: false, is_frozen: false };
+        let mut raw = Self { peer, counts, seen_request: false };
         let payload: Vec<u8> = settings.iter().flat_map(|(key, value)| [&key.to_be_bytes()[..], &value.to_be_bytes()].concat()).collect();
         raw.send(SETTINGS, 0, 0, &payload).await;
         Some(raw)
@@ -242,7 +260,8 @@ impl Raw {
             let number = |at: usize| u32::from_be_bytes(payload[at..at + 4].try_into().unwrap());
             match kind {
                 SETTINGS if flags & ACK == 0 => self.send(SETTINGS, ACK, 0, &[]).await,
-                PING if flags & ACK == 0 && !self.is_frozen => self.send(PING, ACK, 0, &payload).await,
+                PING if flags & ACK == 0 => self.send(PING, ACK, 0, &payload).await,
+                PING => return Some(Seen::Pong),
                 DATA => return Some(Seen::Data { stream, bytes: length, is_last: flags & END_STREAM != 0 }),
                 HEADERS => return Some(self.headers(stream, flags)),
                 RST_STREAM => return Some(Seen::Reset { stream, code: number(0) }),

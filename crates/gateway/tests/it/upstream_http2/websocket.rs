@@ -1,10 +1,14 @@
 //! WebSocket to an instance that speaks HTTP/2: on a stream where it takes that (RFC 8441), else on an HTTP/1.1 connection of its own.
 
+use std::sync::Arc;
+use std::sync::atomic::AtomicUsize;
+
 use bytes::Bytes;
 use http::{Method, Response, StatusCode};
 
 use super::before;
-use super::origin::Instance;
+use super::origin::{ENABLE_CONNECT_PROTOCOL, Instance, Raw};
+use crate::peer::{Peer, in_time};
 
 const ASK: &str = "GET /chat HTTP/1.1\r\nhost: a\r\nconnection: upgrade\r\nupgrade: websocket\r\nsec-websocket-version: 13\r\n\
                    sec-websocket-key: dGhlIHNhbXBsZSBub25jZQ==\r\n\r\n";
@@ -50,4 +54,75 @@ async fn a_websocket_goes_on_a_stream_where_the_instance_takes_it() {
     assert_eq!(instance.connection_count(), 1);
     client.finish().await;
     assert_eq!(client.rest().await, b"");
+}
+
+#[tokio::test]
+async fn websockets_that_end_well_wear_no_connection_out() {
+    let instance = echo().await;
+    let edge = before(&[&instance]).await;
+    for _ in 0..600 {
+        let mut client = edge.connect().await;
+        client.send(ASK).await;
+        assert_eq!(client.head().await.unwrap().status(), 101);
+        client.finish().await;
+        assert_eq!(client.rest().await, b"");
+    }
+    assert_eq!((instance.connection_count(), instance.closed_count()), (1, 1), "the probe's own is over, and no other");
+}
+
+/// Answers in HTTP/2, with these settings. In HTTP/1.1 it switches to what it is asked for, and sends back what comes.
+async fn of_both_versions(settings: &'static [(u16, u32)]) -> Instance {
+    let (connections, requests) = (Arc::new(AtomicUsize::new(0)), Arc::new(AtomicUsize::new(0)));
+    let counts = [Arc::clone(&connections), Arc::clone(&requests)];
+    let run = move |stream: tokio::net::TcpStream| {
+        let counts = counts.clone();
+        async move {
+            let mut first = [0];
+            // The preface of HTTP/2 begins so, and no request here.
+            if stream.peek(&mut first).await.is_ok() && first == *b"P" {
+                let Some(mut raw) = Raw::accept(stream, settings, counts).await else { return };
+                while let Some(stream) = raw.request().await {
+                    raw.answer(stream, "http2").await;
+                }
+                return;
+            }
+            let mut peer = Peer::new(stream);
+            let Some(request) = peer.head().await else { return };
+            assert!(request.field("connection").is_some_and(|tokens| tokens.contains("upgrade")), "{request:?}");
+            let protocol = request.field("upgrade").unwrap();
+            peer.send(format!("HTTP/1.1 101 Switching Protocols\r\nconnection: upgrade\r\nupgrade: {protocol}\r\n\r\n")).await;
+            while let Ok(byte) = peer.exactly(1).await {
+                peer.send(byte).await;
+            }
+        }
+    };
+    Instance::listen(run, connections, requests).await
+}
+
+async fn assert_goes_over_http1(protocol: &str, settings: &'static [(u16, u32)]) {
+    let instance = of_both_versions(settings).await;
+    let edge = before(&[&instance]).await;
+    assert_eq!(edge.get("/").await.text(), "http2");
+    let mut client = edge.connect().await;
+    client.send(ASK.replace("upgrade: websocket", &format!("upgrade: {protocol}"))).await;
+    let head = client.head().await.unwrap();
+    assert_eq!((head.status(), head.field("upgrade")), (101, Some(protocol)));
+    for word in ["one", "two"] {
+        client.send(word).await;
+        assert_eq!(client.exactly(3).await, Ok(word.into()));
+    }
+    assert_eq!(in_time("others to be served meanwhile", edge.get("/")).await.text(), "http2");
+    assert_eq!((instance.connection_count(), instance.request_count()), (1, 2), "on the connection that they share");
+    client.finish().await;
+    assert_eq!(client.rest().await, b"");
+}
+
+#[tokio::test]
+async fn a_websocket_goes_over_http1_where_the_instance_takes_none_on_streams() {
+    assert_goes_over_http1("websocket", &[]).await;
+}
+
+#[tokio::test]
+async fn other_upgrades_always_go_over_http1() {
+    assert_goes_over_http1("echo/1", &[(ENABLE_CONNECT_PROTOCOL, 1)]).await;
 }
