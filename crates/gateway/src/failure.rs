@@ -16,6 +16,8 @@ use crate::outlier;
 pub(crate) enum Failure {
     Connect(io::Error),
     ConnectTimeout,
+    /// As many requests are under way on as many connections as may be.
+    Full,
     /// There is a connection, but TLS could not be agreed on.
     Handshake(io::Error),
     /// The instance closed or reset the connection before it answered.
@@ -57,8 +59,8 @@ impl Failure {
     pub(crate) fn evidence(&self) -> Option<outlier::Failure> {
         match self {
             // The caller's own limit may have been too short for the work.
-            // And servers end a connection after so many requests, or before they restart.
-            Self::Client(_) | Self::DeadlinePassed | Self::Unprocessed { leaves: true } => None,
+            // Servers end a connection after so many requests, or before they restart; and one that is full, or sheds load, is well.
+            Self::Client(_) | Self::DeadlinePassed | Self::Full | Self::Unprocessed { .. } => None,
             Self::Connect(error) if is_our_shortage(error) => None,
             Self::Connect(error) if matches!(error.kind(), io::ErrorKind::ConnectionRefused | io::ErrorKind::NotFound) => {
                 Some(outlier::Failure::Refused)
@@ -72,6 +74,7 @@ impl Failure {
         match self {
             Self::Connect(error) => format!("connect: {error}"),
             Self::ConnectTimeout => "connect: timed out".to_owned(),
+            Self::Full => "no place on any connection in time".to_owned(),
             Self::Handshake(error) => format!("TLS: {} ({error})", Fault::of(error)),
             Self::Closed => "the instance closed the connection before it answered".to_owned(),
             Self::Reset(reason) => format!("the instance reset the stream: {reason:?}"),
@@ -95,7 +98,7 @@ impl Failure {
                 (Reason::UpstreamFailed, "the instance broke off; whether it acted on the request is not known".to_owned())
             }
             Self::Closed | Self::Reset(_) => (Reason::UpstreamFailed, "the instance broke off".to_owned()),
-            Self::Unprocessed { .. } => (Reason::UpstreamFailed, "the instance did not take the request".to_owned()),
+            Self::Full | Self::Unprocessed { .. } => (Reason::UpstreamFailed, "the instance did not take the request".to_owned()),
             Self::Stalled => (Reason::UpstreamFailed, "the instance stopped reading the request".to_owned()),
             Self::Malformed(_) => (Reason::UpstreamFailed, "the instance sent an invalid answer".to_owned()),
             Self::FirstByteTimeout => (Reason::FirstByteTimeout, format!("no answer began within {:?}", config.timeouts.first_byte)),

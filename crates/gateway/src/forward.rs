@@ -348,8 +348,10 @@ impl Exchange {
                 let is_done = line.body_is_done();
                 match &frame {
                     Some(Err(_)) => self.fail(),
-                    _ if is_done => self.release(),
-                    _ => {}
+                    // An instance that has answered may end its stream by a reset: then no frame was the last.
+                    None => self.release(),
+                    Some(Ok(_)) if is_done => self.release(),
+                    Some(Ok(_)) => {}
                 }
                 Poll::Ready(frame)
             }

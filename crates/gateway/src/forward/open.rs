@@ -40,7 +40,7 @@ pub(super) async fn line(terms: &Terms<'_>, member: &Member) -> Result<Opened, F
     match connected {
         Ok(Way::Http1(transport)) => Ok(http1(terms, Connection::new(transport), connect_us())),
         Ok(Way::Stream(stream)) => Ok(Opened { bytes_before: 0, line: Line::Http2(stream), connect_us: connect_us() }),
-        Err(Failure::ConnectTimeout) if ends < limit => Err(Failure::DeadlinePassed),
+        Err(Failure::ConnectTimeout | Failure::Full) if ends < limit => Err(Failure::DeadlinePassed),
         Err(failure) => Err(failure),
     }
 }

@@ -120,9 +120,10 @@ impl Connection {
         self.streams.set(self.streams.get() + 1);
     }
 
-    pub(super) fn end_stream(&self, is_done: bool) {
+    /// `breaks_off`: something may still come for it.
+    pub(super) fn end_stream(&self, breaks_off: bool) {
         self.streams.set(self.streams.get() - 1);
-        self.broken_off.set(self.broken_off.get() + u32::from(!is_done));
+        self.broken_off.set(self.broken_off.get() + u32::from(breaks_off));
         self.used_at.set(clock::now());
     }
 }

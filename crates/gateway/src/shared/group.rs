@@ -70,7 +70,7 @@ impl Group {
     /// Sends a request's head on a stream, as soon as there is a place for one. `None`: this instance does not take it in HTTP/2.
     pub(crate) async fn begin(self: &Rc<Self>, wish: Wish<'_>) -> Result<Option<Way>, Failure> {
         for _ in 0..TRIES_MAX {
-            let place = match self.place(wish).await? {
+            let mut place = match self.place(wish).await? {
                 Found::Place(place) => place,
                 Found::Http1(transport) => return Ok(Some(Way::Http1(transport))),
             };
@@ -85,6 +85,7 @@ impl Group {
             let (read_before, written_before) = (place.connection.traffic.read(), place.connection.traffic.written());
             match place.connection.send(said, is_whole) {
                 Ok((response, send)) => {
+                    place.is_used();
                     let accept = if is_websocket { Some(translate::accept(&wish.request.headers)) } else { None };
                     let is_head = wish.request.method == Method::HEAD;
                     let opening = Opening { response, send, is_head, accept, read_before, written_before };
@@ -109,7 +110,7 @@ impl Group {
                 return self.open(wish).await;
             }
             if timeout_at(wish.ends, changed).await.is_err() {
-                return Err(Failure::ConnectTimeout);
+                return Err(if self.is_full() { Failure::Full } else { Failure::ConnectTimeout });
             }
         }
     }
@@ -128,6 +129,11 @@ impl Group {
 
     fn may_open(&self) -> bool {
         !self.is_opening.get() && self.connections.borrow().len() < CONNECTIONS_MAX
+    }
+
+    /// Whether it is only other requests that keep one from getting a place, and not the instance.
+    fn is_full(&self) -> bool {
+        !self.is_opening.get() && !self.connections.borrow().iter().any(|connection| connection.is_doubtful())
     }
 
     async fn open(self: &Rc<Self>, wish: Wish<'_>) -> Result<Found, Failure> {
@@ -157,11 +163,11 @@ impl Group {
         timeout_at(wish.ends, opened).await.unwrap_or(Err(Failure::ConnectTimeout))
     }
 
-    /// Drops what nobody has used for too long. True if nothing is left.
+    /// Drops what nobody has used for too long. True if nothing is left, not even knowledge.
     pub(crate) fn sweep(&self) -> bool {
         let mut connections = self.connections.borrow_mut();
         connections.retain(|connection| connection.is_open() && !connection.has_rested(IDLE_MAX));
-        connections.is_empty() && !self.is_opening.get()
+        connections.is_empty() && !self.is_opening.get() && !self.speaks_http1.get()
     }
 }
 
@@ -191,24 +197,42 @@ impl Drop for Turn<'_> {
 pub(crate) struct Place {
     pub(super) connection: Rc<Connection>,
     group: Rc<Group>,
-    is_done: bool,
+    /// A request is on it, and its end has not come.
+    is_used: bool,
 }
 
 impl Place {
     fn on(connection: &Rc<Connection>, group: &Rc<Group>) -> Self {
         connection.begin_stream();
-        Self { connection: Rc::clone(connection), group: Rc::clone(group), is_done: false }
+        Self { connection: Rc::clone(connection), group: Rc::clone(group), is_used: false }
+    }
+
+    fn is_used(&mut self) {
+        self.is_used = true;
     }
 
     /// Both sides have said all: nothing more will come.
     pub(super) fn is_done(&mut self) {
-        self.is_done = true;
+        self.is_used = false;
     }
 }
 
 impl Drop for Place {
     fn drop(&mut self) {
-        self.connection.end_stream(self.is_done);
+        self.connection.end_stream(self.is_used);
         self.group.changed.notify_one();
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[tokio::test]
+    async fn an_instance_that_chose_http1_is_remembered_so_that_nobody_waits_for_another_ones_connection() {
+        let group = Group::new(&TaskTracker::new());
+        assert!(group.sweep(), "nothing is known");
+        group.speaks_http1.set(true);
+        assert!(!group.sweep());
     }
 }

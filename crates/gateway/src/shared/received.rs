@@ -1,5 +1,6 @@
 //! An answer's body. The window opens as fast as the client takes it.
 
+use std::collections::VecDeque;
 use std::task::{Context, Poll, ready};
 
 use bytes::{Bytes, BytesMut};
@@ -16,14 +17,15 @@ pub(super) struct Received {
     stream: RecvStream,
     /// What was announced and is still to come.
     bytes_left: Option<u64>,
-    /// Taken from the library before the client wanted it: short frames in one piece, then one that is not short.
-    gathered: BytesMut,
-    next: Bytes,
+    /// Taken from the library before the client wanted it: no more than the window, since that stays as it was.
+    gathered: VecDeque<Bytes>,
+    /// The short frames behind that, in one piece.
+    short: BytesMut,
 }
 
 impl Received {
     pub(super) fn new(stream: RecvStream) -> Self {
-        Self { stream, bytes_left: None, gathered: BytesMut::new(), next: Bytes::new() }
+        Self { stream, bytes_left: None, gathered: VecDeque::new(), short: BytesMut::new() }
     }
 
     pub(super) fn is_announced_as(&mut self, framing: Framing) {
@@ -32,7 +34,7 @@ impl Received {
 
     /// Whether the instance has said all, and all of it was given out.
     pub(super) fn is_over(&self) -> bool {
-        self.gathered.is_empty() && self.next.is_empty() && self.stream.is_end_stream()
+        self.gathered.is_empty() && self.short.is_empty() && self.stream.is_end_stream()
     }
 
     pub(super) fn into_stream(self) -> RecvStream {
@@ -65,20 +67,23 @@ impl Received {
     /// The client takes nothing. The library keeps a frame for each few bytes, and closes a connection that holds too many of them: one client
     /// that does not read would end the answers of all. What was gathered still counts against the window.
     pub(super) fn gather(&mut self, cx: &mut Context<'_>) {
-        while self.next.is_empty()
-            && let Poll::Ready(Some(Ok(data))) = self.stream.poll_data(cx)
-        {
+        while let Poll::Ready(Some(Ok(data))) = self.stream.poll_data(cx) {
             if data.len() < SHORT_BYTES {
-                self.gathered.extend_from_slice(&data);
+                self.short.extend_from_slice(&data);
             } else {
-                self.next = data;
+                let short = self.take_short();
+                self.gathered.extend(short);
+                self.gathered.push_back(data);
             }
         }
     }
 
     fn in_hand(&mut self) -> Option<Bytes> {
-        let data = if self.gathered.is_empty() { std::mem::take(&mut self.next) } else { self.gathered.split().freeze() };
-        Some(data).filter(|data| !data.is_empty())
+        self.gathered.pop_front().or_else(|| self.take_short())
+    }
+
+    fn take_short(&mut self) -> Option<Bytes> {
+        if self.short.is_empty() { None } else { Some(self.short.split().freeze()) }
     }
 
     fn give(&mut self, data: Bytes) -> Frame {

@@ -130,9 +130,12 @@ impl Stream {
         self.end = End::Open;
     }
 
-    /// Whether the instance can have seen any of the request. `failure`: how it ended.
+    /// Whether the instance can see any of the request, now or later. `failure`: how it ended. The library takes back nothing that it was
+    /// given: while the connection lives, even one that takes nothing just now, what waits there may still leave.
     pub(crate) fn was_sent(&self, failure: &Failure) -> bool {
-        !matches!(failure, Failure::Unprocessed { .. }) && self.place.connection.traffic.written() > self.written_before
+        let traffic = &self.place.connection.traffic;
+        let never_leaves = traffic.is_over() && traffic.written() == self.written_before;
+        !never_leaves && !matches!(failure, Failure::Unprocessed { .. })
     }
 
     /// A time limit has passed: if nothing at all came on the connection meanwhile, its peer may be gone.
@@ -204,21 +207,37 @@ impl Stream {
     pub(crate) fn into_tunnel(self) -> Option<Tunnel> {
         let Answer::Body(received) = self.answer else { return None };
         let pipe = Pipe { receive: received.into_stream(), send: self.send, unread: Bytes::new(), share: None };
-        Some(Tunnel { pipe, _place: self.place })
+        Some(Tunnel { pipe, place: self.place, has_heard_all: false, has_said_all: false })
     }
 }
 
 /// A WebSocket's bytes on a stream.
 pub(crate) struct Tunnel {
     pipe: Pipe,
-    _place: Place,
+    place: Place,
+    has_heard_all: bool,
+    has_said_all: bool,
+}
+
+impl Tunnel {
+    fn note_end(&mut self) {
+        if self.has_heard_all && self.has_said_all {
+            self.place.is_done();
+        }
+    }
 }
 
 impl crate::tunnel::End for Tunnel {}
 
 impl AsyncRead for Tunnel {
     fn poll_read(mut self: Pin<&mut Self>, cx: &mut Context<'_>, buffer: &mut ReadBuf<'_>) -> Poll<io::Result<()>> {
-        Pin::new(&mut self.pipe).poll_read(cx, buffer)
+        let before = buffer.remaining();
+        ready!(Pin::new(&mut self.pipe).poll_read(cx, buffer))?;
+        if buffer.remaining() == before && before > 0 {
+            self.has_heard_all = true;
+            self.note_end();
+        }
+        Poll::Ready(Ok(()))
     }
 }
 
@@ -232,6 +251,9 @@ impl AsyncWrite for Tunnel {
     }
 
     fn poll_shutdown(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
-        Pin::new(&mut self.pipe).poll_shutdown(cx)
+        ready!(Pin::new(&mut self.pipe).poll_shutdown(cx))?;
+        self.has_said_all = true;
+        self.note_end();
+        Poll::Ready(Ok(()))
     }
 }

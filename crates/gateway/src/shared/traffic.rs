@@ -14,6 +14,7 @@ use crate::transport::Transport;
 pub(super) struct Traffic {
     read: Cell<u64>,
     written: Cell<u64>,
+    is_over: Cell<bool>,
     /// Why nothing more can be read. The library keeps only its kind.
     error: RefCell<Option<io::Error>>,
 }
@@ -25,6 +26,11 @@ impl Traffic {
 
     pub(super) fn written(&self) -> u64 {
         self.written.get()
+    }
+
+    /// Whether the connection is gone, so that nothing that still waits on this side will ever leave.
+    pub(super) fn is_over(&self) -> bool {
+        self.is_over.get()
     }
 
     pub(super) fn take_error(&self) -> Option<io::Error> {
@@ -42,6 +48,12 @@ impl Traffic {
 pub(super) struct Counted {
     pub(super) transport: Transport,
     pub(super) traffic: Rc<Traffic>,
+}
+
+impl Drop for Counted {
+    fn drop(&mut self) {
+        self.traffic.is_over.set(true);
+    }
 }
 
 impl AsyncRead for Counted {

@@ -3,6 +3,7 @@
 mod bodies;
 mod endings;
 mod origin;
+mod sharing;
 mod websocket;
 
 use std::sync::Arc;

@@ -29,7 +29,10 @@ async fn echo() -> Instance {
         let mut stream = respond.send_response(answer, false).unwrap();
         while let Some(Ok(data)) = body.data().await {
             let _ = body.flow_control().release_capacity(data.len());
-            let _ = stream.send_data(data, false);
+            // The library puts up with a hundred empty frames that are not the last.
+            if !data.is_empty() {
+                let _ = stream.send_data(data, false);
+            }
         }
         let _ = stream.send_data(Bytes::new(), true);
     })
