@@ -171,7 +171,7 @@ pub struct UpstreamConfig {
 
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Probe {
-    /// Asked with GET, 2xx is ready; without a path a TCP connect is enough.
+    /// Asked with GET, 2xx is ready; without a path a TCP connect is enough, in HTTP/2 the handshake and a PING.
     pub path: Option<String>,
     pub interval: Duration,
     pub timeout: Duration,

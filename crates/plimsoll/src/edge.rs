@@ -195,10 +195,14 @@ pub fn start(settings: &Settings, setup: Setup, inherited: &mut Inherited, on_he
     })
 }
 
-/// The upstreams of the file, with their servers as they come and go.
-pub async fn sources(settings: &Settings, discovery: &mut Discovery) -> Result<Vec<Source>, Failure> {
-    let configs = settings.upstreams.iter().map(|upstream| listed(settings, upstream)).collect::<Result<Vec<_>, _>>()?;
-    Ok(configs.into_iter().zip(discovery.follow(settings).await).map(|(config, endpoints)| Source { config, endpoints }).collect())
+/// The upstreams of the file.
+pub fn upstreams(settings: &Settings) -> Result<Vec<UpstreamConfig>, Failure> {
+    settings.upstreams.iter().map(|upstream| listed(settings, upstream)).collect()
+}
+
+/// The same, with their servers as they come and go.
+pub async fn sources(settings: &Settings, upstreams: Vec<UpstreamConfig>, discovery: &mut Discovery) -> Vec<Source> {
+    upstreams.into_iter().zip(discovery.follow(settings).await).map(|(config, endpoints)| Source { config, endpoints }).collect()
 }
 
 #[cfg(test)]

@@ -60,7 +60,8 @@ pub async fn run(plan: Plan, mut start: Start) -> Result<(), Failure> {
     let supervisor: Arc<OnceLock<Supervisor>> = Arc::default();
     let (publish, endpoints) = watch::channel(Vec::new());
     let mut ground = Ground::Fleet { name: plan.name, endpoints };
-    let setup = Setup { config: edge::config(&settings)?, routes: ground.routes()(&settings)?, sources: ground.sources(&settings).await? };
+    let (config, routes, upstreams) = (edge::config(&settings)?, ground.routes()(&settings)?, ground.upstreams(&settings)?);
+    let setup = Setup { config, routes, sources: ground.sources(&settings, upstreams).await };
     let diagnosis = Arc::new(Diagnosis::default());
     let gateway = Arc::new(edge::start(&settings, setup, &mut start.inherited, &readiness(&supervisor, &diagnosis))?);
     let address = gateway.address();

@@ -1,5 +1,6 @@
 //! Whom requests go to, and how that changes: the instances of this process, or servers from the file.
 
+use plimsoll_gateway::config::UpstreamConfig;
 use plimsoll_gateway::route::Route;
 use plimsoll_gateway::{Endpoint, Source};
 use tokio::sync::watch;
@@ -27,11 +28,19 @@ impl Ground {
         }
     }
 
-    /// The upstreams, in the order in which routes name them. Those that stay as they are keep their channels.
-    pub async fn sources(&mut self, settings: &Settings) -> Result<Vec<Source>, Failure> {
+    /// The upstreams, in the order in which routes name them. Reads the files that they name, and changes nothing.
+    pub fn upstreams(&self, settings: &Settings) -> Result<Vec<UpstreamConfig>, Failure> {
         match self {
-            Self::Fleet { name, endpoints } => Ok(vec![Source { config: edge::fleet(settings, name), endpoints: endpoints.clone() }]),
-            Self::Listed(discovery) => edge::sources(settings, discovery).await,
+            Self::Fleet { name, .. } => Ok(vec![edge::fleet(settings, name)]),
+            Self::Listed(_) => edge::upstreams(settings),
+        }
+    }
+
+    /// The same, with whom requests go to from now on. Those that stay as they are keep their channels.
+    pub async fn sources(&mut self, settings: &Settings, upstreams: Vec<UpstreamConfig>) -> Vec<Source> {
+        match self {
+            Self::Fleet { endpoints, .. } => upstreams.into_iter().map(|config| Source { config, endpoints: endpoints.clone() }).collect(),
+            Self::Listed(discovery) => edge::sources(settings, upstreams, discovery).await,
         }
     }
 }

@@ -81,13 +81,16 @@ impl Reload {
         // Files are read: that may take a while, and probes must not wait for it.
         let read = spawn_blocking(move || {
             let settings = reading.read()?.settings;
-            let (config, routes) = (edge::config_after(&before, &settings)?, read_routes(&settings)?);
-            // Last of what can fail, before anything is changed.
+            let routes = read_routes(&settings)?;
             Routes::new(routes.clone())?;
-            Ok::<_, Failure>((settings, config, routes))
+            Ok::<_, Failure>((settings, routes))
         });
-        let (settings, config, routes) = read.await.context("reading the settings failed")??;
-        let sources = self.ground.sources(&settings).await?;
+        let (settings, routes) = read.await.context("reading the settings failed")??;
+        let upstreams = self.ground.upstreams(&settings)?;
+        // Last of what can fail: certificates that are read again are in force at once.
+        let renew = spawn_blocking(move || edge::config_after(&before, &settings).map(|config| (settings, config)));
+        let (settings, config) = renew.await.context("reading the certificates failed")??;
+        let sources = self.ground.sources(&settings, upstreams).await;
         self.gateway.reload(Setup { config, sources, routes }).await?;
         let found = Differences::between(&self.started, &self.in_force, &settings);
         self.in_force = settings;

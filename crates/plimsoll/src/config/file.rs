@@ -88,7 +88,7 @@ impl Walk<'_> {
                 self.draft.routes.extend(entries);
             } else if !TABLES.iter().any(|table| table.path == path) {
                 let place = if prefix.is_empty() { AT_THE_TOP.to_owned() } else { format!("in [{prefix}]") };
-                self.unknown(&place, key.get_ref(), key.span(), &known(prefix), None);
+                self.unknown(&place, key.get_ref(), key.span(), &known(prefix), synonyms::key(prefix, key.get_ref()));
             } else if let Some(inner) = value.get_ref().as_table() {
                 self.table(inner, &path);
             } else {

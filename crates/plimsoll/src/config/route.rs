@@ -56,7 +56,8 @@ table! {
         mirror_in_flight_max: Option<usize> = None, Maybe(Whole(1..=65_536));
         /// Body of a request that is copied. Never more than `gateway.retry.replay_bytes_max`. Left out, it is 64KiB.
         mirror_body_bytes_max: Option<u64> = None, Maybe(Size(0..=16 * MIB));
-        /// Where clients are sent instead: a URL or a path, in which `{host}`, `{port}`, `{path}`, `{query}` and the names of `match` may stand.
+        /// Where clients are sent instead: a URL or a path, in which `{host}`, `{path}`, `{query}` and the names of `match` may stand, and `{port}` after the
+        /// host.
         redirect: Option<String> = None, Maybe(Text { length_max: TARGET_BYTES_MAX });
         /// Status of the redirect: 301, 302, 303, 307 or 308. Left out, it is 308: for good, with the method unchanged.
         redirect_status: Option<u16> = None, Maybe(Whole(300..=399));

@@ -233,7 +233,8 @@ table! {
 table! {
     /// Active probes: the one answer to whether an instance is up.
     struct Health at [Settings.gateway.health] {
-        /// Path that answers 2xx when an instance can take traffic. Empty means that a TCP connect is enough.
+        /// Path that answers 2xx when an instance can take traffic. Empty means that a TCP connect is enough; with HTTP/2, that the instance says so
+        /// and answers a PING.
         path: String = String::new(), UrlPath { may_be_empty: true }, flag "ready-path";
         /// Time between two probes of one instance.
         interval: Duration = SECOND, Time(Duration::from_millis(10)..=HOUR);

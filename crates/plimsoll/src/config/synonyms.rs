@@ -16,10 +16,24 @@ const SAME_TABLE: &[(&str, &[&str], &str)] = &[
     ("route", &["proxy_set_header"], "request_headers_set"),
     ("route", &["mirror", "shadow"], "mirror_upstream"),
     ("route", &["timeout"], "total_timeout"),
-    ("upstream", &["server", "url", "urls", "backends", "targets", "addresses", "hosts", "endpoints", "instances"], "servers"),
+    (
+        "upstream",
+        &["server", "url", "urls", "backends", "targets", "address", "addresses", "addr", "host", "hosts", "endpoints", "instances"],
+        "servers",
+    ),
     ("upstream", &["id"], "name"),
     ("upstream", &["health", "health_check", "healthcheck", "health_uri", "check"], "health_path"),
+    (
+        "upstream",
+        &["cert", "certificate", "client_cert", "cert_file", "ssl_certificate", "tls_cert", "proxy_ssl_certificate"],
+        "client_certificate",
+    ),
+    ("upstream", &["key", "key_file", "ssl_certificate_key", "tls_key", "proxy_ssl_certificate_key"], "client_key"),
+    ("upstream", &["ca_file", "ca_cert", "cacert", "root_ca", "trusted_ca", "proxy_ssl_trusted_certificate"], "ca"),
+    ("upstream", &["sni", "tls_server_name", "proxy_ssl_name"], "server_name"),
+    ("upstream", &["verify", "ssl_verify", "proxy_ssl_verify", "insecure", "insecure_skip_verify"], "tls_verify"),
     ("upstream", &["algorithm", "lb_policy", "policy", "strategy"], "balance"),
+    ("admin", &["listen", "addr", "address", "host"], "bind"),
 ];
 
 /// Words for what stands elsewhere, with what to write.
@@ -29,7 +43,10 @@ const ELSEWHERE: &[(&[&str], &str)] = &[
         &["cert", "certs", "certificate", "ssl_certificate", "tls_cert", "key", "ssl_certificate_key", "key_file", "cert_file", "ssl"],
         "write certificates = [{ chain = \"fullchain.pem\", key = \"privkey.pem\" }] under [gateway.tls]",
     ),
-    (&["tls"], "TLS with clients is [gateway.tls], with upstreams the keys of [[upstream]] that begin with tls_"),
+    (
+        &["tls"],
+        "TLS with clients is [gateway.tls]; with https servers tls_verify, server_name, ca, client_certificate and client_key of their [[upstream]]",
+    ),
     (&["acme", "letsencrypt"], "certificates are ordered under [gateway.tls.acme]"),
     (&["gzip", "brotli", "encode", "compress"], "answers are compressed under [gateway.compression]"),
     (&["access_log"], "write access = \"all\" under [log]"),
@@ -56,16 +73,18 @@ pub fn elsewhere(word: &str) -> Option<&'static str> {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::config::environment::fields;
     use crate::config::table::Field;
     use crate::config::{Route, TABLES, Upstream};
 
     #[test]
     fn what_is_named_instead_is_there_and_the_word_is_not() {
         let names = |table: &str| -> Vec<_> {
+            let inside = |path: &'static str| path.strip_prefix(table)?.strip_prefix('.');
             match table {
                 "route" => Route::TABLE.fields.iter().map(Field::name).collect(),
                 "upstream" => Upstream::TABLE.fields.iter().map(Field::name).collect(),
-                _ => panic!("{table}"),
+                _ => fields().filter_map(|field| inside(field.path)).collect(),
             }
         };
         for (table, words, key) in SAME_TABLE {

@@ -54,7 +54,8 @@ async fn serve(mut start: Start) -> Result<(), Failure> {
     let (operator, controls) = Operator::bind(&settings, &start.data_dir, &mut start.inherited).await?;
     let operator_address = operator.address;
     let mut ground = Ground::Listed(Discovery::default());
-    let setup = Setup { config: edge::config(&settings)?, routes: ground.routes()(&settings)?, sources: ground.sources(&settings).await? };
+    let (config, routes, upstreams) = (edge::config(&settings)?, ground.routes()(&settings)?, ground.upstreams(&settings)?);
+    let setup = Setup { config, routes, sources: ground.sources(&settings, upstreams).await };
     let nobody_to_tell: OnHealth = Arc::new(|_, _| {});
     let gateway = Arc::new(edge::start(&settings, setup, &mut start.inherited, &nobody_to_tell)?);
     let record = Arc::<Record>::default();

@@ -127,3 +127,24 @@ fn instances_learn_who_asked_from_the_gateway_alone() {
     assert!(headers.contains(&format!("\"x-request-id: {}\"", answer.header("X-Request-Id").to_lowercase())), "{headers}");
     fleet.stop();
 }
+
+#[test]
+fn what_answers_and_the_log_tell_is_said_in_the_file() {
+    let directory = tempfile::tempdir().unwrap();
+    let origin = Origin::tcp("origin");
+    let file = format!(
+        "[log]\naccess = \"all\"\nquery = \"on\"\n\
+         [gateway.response_headers]\nremove = [\"Content-Type\"]\nserver_timing = \"asked\"\nvia = \"always\"\nasked_by = [\"127.0.0.0/8\"]\n\
+         [[upstream]]\nname = \"o\"\nservers = [\"{}\"]\n[[route]]\nmatch = \"/*\"\nupstream = \"o\"\n\
+         [[route]]\nmatch = \"/prepared\"\nrespond = 200\nrespond_body = \"x\"\n",
+        origin.server()
+    );
+    let mut fleet = gateway(directory.path(), &file);
+    let quiet = fleet.client().get("/quiet");
+    assert_eq!((quiet.header("Via"), quiet.header("Server-Timing")), ("1.1 plimsoll", ""));
+    assert_eq!(fleet.client().get("/prepared").header("Content-Type"), "");
+    let told = fleet.client().ask(&Request::get("/told?a=1").header("X-Request-Diagnostics", "1"));
+    assert!(told.header("Server-Timing").starts_with("edge;dur="), "{told:?}");
+    fleet.wait_for_log("\"http.query\":\"a=1\"");
+    fleet.stop();
+}
