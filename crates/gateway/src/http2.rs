@@ -87,7 +87,7 @@ pub(crate) async fn serve(worker: Rc<Worker>, transport: Transport, prefix: Byte
                 connection.graceful_shutdown();
                 idle.set_after(GOODBYE);
             }
-            accepted = poll_fn(|cx| poll_accept(&mut connection, &io, &room, cx)) => {
+            accepted = poll_fn(|cx| poll_accept(&mut connection, &io, &room, &mut uploads, cx)) => {
                 let Some(Ok(accepted)) = accepted else { break };
                 idle.set_after(worker.plan().config.timeouts.idle);
                 let sends = (!accepted.0.body().is_end_stream()).then(|| uploads.begins(&mut connection));
@@ -145,9 +145,13 @@ fn poll_accept(
     connection: &mut Connection<Io, Bytes>,
     io: &Io,
     room: &Room,
+    uploads: &mut Uploads,
     cx: &mut Context<'_>,
 ) -> Poll<Option<Result<Accepted, h2::Error>>> {
     let mut accepted = connection.poll_accept(cx);
+    if accepted.is_pending() && uploads.catches_up(connection) {
+        accepted = connection.poll_accept(cx);
+    }
     if io.allowance().runs_out() {
         connection.abrupt_shutdown(H2Reason::ENHANCE_YOUR_CALM);
         accepted = connection.poll_accept(cx);

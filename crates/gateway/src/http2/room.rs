@@ -2,11 +2,13 @@
 //!
 //! The library bounds what it queues for each stream. A client may have many streams and many connections, so here is a bound for all streams
 //! of a connection together, in two parts. What is queued has been let through by the client's windows: it leaves as soon as the socket takes
-//! it, and if the socket takes nothing, nobody on this connection can go on anyway. So all wait for the same thing, and none for another.
+//! it, and if the socket takes nothing, nobody on this connection can go on anyway. So all wait for the same thing, and in one line: the library
+//! wakes those whose frames it has just written first, who would otherwise fill the room again each time before the others look.
 //! What is pending was fetched for a window that then closed. When there is too much of it, further pieces are fetched in small ones: a stream
 //! that is taken is never held up by others that are not.
 
 use std::cell::{Cell, RefCell};
+use std::collections::VecDeque;
 use std::rc::Rc;
 use std::task::{Context, Poll, Waker};
 
@@ -21,20 +23,46 @@ const FETCHED_BYTES_SMALL: usize = 8 * 1024;
 pub(super) struct Room {
     queued: Cell<usize>,
     pending: Cell<usize>,
-    waiting: RefCell<Vec<Waker>>,
-    /// How often it was drained: whoever began to wait before the last time is not in the list any more.
-    drains: Cell<u64>,
+    /// Who waits, by tickets that only grow. Only the first is woken, and wakes the second.
+    line: RefCell<VecDeque<(u64, Waker)>>,
+    tickets: Cell<u64>,
 }
 
 impl Room {
     /// Everything that was queued has left.
     pub(super) fn drained(&self) {
         self.queued.set(0);
-        if self.waiting.borrow().is_empty() {
-            return;
+        let mut line = self.line.borrow_mut();
+        match line.front() {
+            Some((_, waker)) => waker.wake_by_ref(),
+            // A connection that rests needs no room.
+            None => *line = VecDeque::new(),
         }
-        self.drains.set(self.drains.get() + 1);
-        self.waiting.take().into_iter().for_each(Waker::wake);
+    }
+
+    fn has_place(&self) -> bool {
+        self.queued.get() < BYTES_MAX
+    }
+
+    fn wake_first(&self) {
+        if self.has_place()
+            && let Some((_, waker)) = self.line.borrow().front()
+        {
+            waker.wake_by_ref();
+        }
+    }
+
+    fn enter(&self, waker: Waker) -> u64 {
+        let ticket = self.tickets.get();
+        self.tickets.set(ticket + 1);
+        self.line.borrow_mut().push_back((ticket, waker));
+        ticket
+    }
+
+    /// Whose turn it was, or who goes before it comes.
+    fn leave(&self, ticket: u64) {
+        self.line.borrow_mut().retain(|(each, _)| *each != ticket);
+        self.wake_first();
     }
 }
 
@@ -43,24 +71,27 @@ impl Room {
 pub(crate) struct Share {
     room: Rc<Room>,
     pending: usize,
-    /// It waits since this many drains.
-    waits: Option<u64>,
+    /// Its place in the line.
+    ticket: Option<u64>,
 }
 
 impl Share {
     pub(super) fn of(room: Rc<Room>) -> Self {
-        Self { room, pending: 0, waits: None }
+        Self { room, pending: 0, ticket: None }
     }
 
-    /// Ready when more may be queued.
+    /// Ready when more may be queued. It must be asked by the same task every time.
     pub(super) fn poll_room(&mut self, cx: &mut Context<'_>) -> Poll<()> {
         let room = &self.room;
-        if room.queued.get() < BYTES_MAX {
+        let first = room.line.borrow().front().map(|(ticket, _)| *ticket);
+        if room.has_place() && (first.is_none() || first == self.ticket) {
+            if let Some(ticket) = self.ticket.take() {
+                room.leave(ticket);
+            }
             return Poll::Ready(());
         }
-        // Once for each drain: it is the same task every time.
-        if self.waits.replace(room.drains.get()) != Some(room.drains.get()) {
-            room.waiting.borrow_mut().push(cx.waker().clone());
+        if self.ticket.is_none() {
+            self.ticket = Some(room.enter(cx.waker().clone()));
         }
         Poll::Pending
     }
@@ -85,6 +116,9 @@ impl Share {
 impl Drop for Share {
     fn drop(&mut self) {
         self.holds(0);
+        if let Some(ticket) = self.ticket {
+            self.room.leave(ticket);
+        }
     }
 }
 
@@ -122,6 +156,44 @@ mod tests {
             assert_eq!(woken.0.load(Relaxed), drains);
         }
         assert!(share.poll_room(&mut cx).is_ready());
+    }
+
+    /// As the library does it: those whose frames it has just written ask first.
+    #[test]
+    fn whoever_asks_first_everyone_gets_a_turn() {
+        let woken = Arc::new(Woken::default());
+        let waker = Waker::from(Arc::clone(&woken));
+        let mut cx = Context::from_waker(&waker);
+        let room = Rc::new(Room::default());
+        let mut shares: Vec<Share> = (0..10).map(|_| Share::of(Rc::clone(&room))).collect();
+        let mut turns = [0; 10];
+        for _ in 0..100 {
+            for (share, turns) in shares.iter_mut().zip(&mut turns) {
+                while share.poll_room(&mut cx).is_ready() {
+                    share.queued(FETCHED_BYTES);
+                    *turns += 1;
+                }
+            }
+            room.drained();
+        }
+        let (least, most) = (turns.iter().min().unwrap(), turns.iter().max().unwrap());
+        assert!(*least > 20 && most - least <= 4, "{turns:?}");
+    }
+
+    #[test]
+    fn who_goes_before_its_turn_lets_the_next_one_have_it() {
+        let woken = Arc::new(Woken::default());
+        let waker = Waker::from(Arc::clone(&woken));
+        let mut cx = Context::from_waker(&waker);
+        let room = Rc::new(Room::default());
+        let [mut first, mut second] = [(), ()].map(|()| Share::of(Rc::clone(&room)));
+        first.queued(BYTES_MAX);
+        assert!(first.poll_room(&mut cx).is_pending() && second.poll_room(&mut cx).is_pending());
+        room.drained();
+        assert!(second.poll_room(&mut cx).is_pending());
+        drop(first);
+        assert_eq!(woken.0.load(Relaxed), 2);
+        assert!(second.poll_room(&mut cx).is_ready());
     }
 
     #[test]

@@ -3,7 +3,7 @@
 //! Every stream has a window, and all of them share the connection's. Were that small, a few uploads to an instance that has stalled would close
 //! it for all others, which would then seem to say nothing; were it as large as all windows together, a client could have us keep 32 MiB. So a
 //! stream's window depends on how many are sending: a few have wide ones, and with each doubling of their number all get half. However the
-//! number changes, what all of them may have sent fits into the connection's window.
+//! number changes, what all of them may have sent fits into the connection's window once the client has heard of the change.
 
 use std::rc::Rc;
 
@@ -26,24 +26,40 @@ fn window(streams: u32) -> u32 {
 /// The streams of a connection that are sending.
 pub(super) struct Uploads {
     sending: Rc<()>,
+    /// As the client was last told.
     window: u32,
+    /// Another one is wanted: the client has not acknowledged the last change, and only one may be under way.
+    waits: bool,
 }
 
 impl Uploads {
     pub(super) fn new() -> Self {
-        Self { sending: Rc::new(()), window: STREAM_WINDOW_BYTES }
+        Self { sending: Rc::new(()), window: STREAM_WINDOW_BYTES, waits: false }
     }
 
     /// One more, until what is returned is dropped.
     pub(super) fn begins(&mut self, connection: &mut Connection<Io, Bytes>) -> Rc<()> {
         let one = Rc::clone(&self.sending);
+        self.adapts(connection);
+        one
+    }
+
+    /// Tries again what had to wait. True if there is something to tell the client now.
+    pub(super) fn catches_up(&mut self, connection: &mut Connection<Io, Bytes>) -> bool {
+        self.waits && self.adapts(connection)
+    }
+
+    fn adapts(&mut self, connection: &mut Connection<Io, Bytes>) -> bool {
         let streams = Rc::strong_count(&self.sending) - 1;
         let window = window(streams as u32);
-        // Wider ones can wait until it is worth saying. An error: the client has not answered the last change, the next stream tries again.
-        if (window < self.window || window >= 4 * self.window) && connection.set_initial_window_size(window).is_ok() {
+        // Wider ones can wait until it is worth saying.
+        let is_wanted = window < self.window || window >= 4 * self.window;
+        let is_told = is_wanted && connection.set_initial_window_size(window).is_ok();
+        self.waits = is_wanted && !is_told;
+        if is_told {
             self.window = window;
         }
-        one
+        is_told
     }
 }
 

@@ -6,6 +6,7 @@ mod floods;
 mod frames;
 mod memory;
 mod websocket;
+mod windows;
 
 use std::hash::{DefaultHasher, Hasher};
 use std::sync::Arc;
