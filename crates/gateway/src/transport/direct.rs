@@ -18,7 +18,12 @@ use tokio::task::coop::has_budget_remaining;
 pub(super) fn poll_take(stream: &TcpStream, cx: &mut Context<'_>, buffer: &mut [u8], waits: &mut bool) -> Poll<io::Result<usize>> {
     loop {
         let room = buffer.len();
-        match attempt(stream, Interest::READABLE, room, || recv(stream, &mut *buffer, RecvFlags::empty()).map(|(count, _)| count)) {
+        let read = || {
+            // tokio was told of something to read, and has taken the waker to pass it on: there may be nothing for all that.
+            *waits = false;
+            recv(stream, &mut *buffer, RecvFlags::empty()).map(|(count, _)| count)
+        };
+        match attempt(stream, Interest::READABLE, room, read) {
             Err(error) if error.kind() == io::ErrorKind::WouldBlock => {}
             taken => {
                 *waits = false;
@@ -56,4 +61,52 @@ fn attempt(stream: &TcpStream, interest: Interest, room: usize, call: impl FnOnc
         count => Ok(count),
     });
     partial.get().map_or(whole, Ok)
+}
+
+#[cfg(test)]
+mod tests {
+    use std::os::fd::AsFd;
+    use std::sync::Arc;
+    use std::sync::atomic::{AtomicUsize, Ordering::Relaxed};
+    use std::task::{Wake, Waker};
+    use std::time::Duration;
+
+    use tokio::io::AsyncWriteExt;
+    use tokio::net::TcpListener;
+    use tokio::time::{sleep, timeout};
+
+    use super::*;
+
+    #[derive(Default)]
+    struct Woken(AtomicUsize);
+
+    impl Wake for Woken {
+        fn wake(self: Arc<Self>) {
+            self.0.fetch_add(1, Relaxed);
+        }
+    }
+
+    /// Events may be spurious (epoll(7)); tokio takes the waker with each.
+    #[tokio::test]
+    async fn whoever_was_woken_for_nothing_is_woken_again() {
+        let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+        let (peer, accepted) = tokio::join!(TcpStream::connect(listener.local_addr().unwrap()), listener.accept());
+        let (mut peer, stream) = (peer.unwrap(), accepted.unwrap().0);
+        let other = stream.as_fd().try_clone_to_owned().unwrap();
+        let woken = Arc::new(Woken::default());
+        let waker = Waker::from(Arc::clone(&woken));
+        let (mut cx, mut byte, mut waits) = (Context::from_waker(&waker), [0], false);
+        for times in 1..4 {
+            assert!(poll_take(&stream, &mut cx, &mut byte, &mut waits).is_pending());
+            peer.write_all(b"x").await.unwrap();
+            let rings = async {
+                while woken.0.load(Relaxed) < times {
+                    sleep(Duration::from_millis(1)).await;
+                }
+            };
+            timeout(Duration::from_secs(5), rings).await.expect("it is woken");
+            // Somebody else is faster.
+            assert_eq!(recv(&other, &mut byte, RecvFlags::empty()).unwrap().0, 1);
+        }
+    }
 }
