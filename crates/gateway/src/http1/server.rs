@@ -81,13 +81,13 @@ impl Server {
     }
 
     pub(crate) async fn run(mut self) {
-        let idle = self.worker.plan().config.timeouts.idle;
-        let mut patience = idle;
-        while self.rests(patience).await == Waited::Begun {
+        let mut rested = Duration::ZERO;
+        // Asked each time: a reload may have changed it.
+        while self.rests(self.worker.plan().config.timeouts.idle.saturating_sub(rested)).await == Waited::Begun {
             // Boxed: only while it asks does a connection hold the kilobytes that the work for a request takes.
             let next = Box::pin(self.work()).await;
             match next {
-                Ok(Next::Request) => patience = idle.saturating_sub(RESTS_AFTER),
+                Ok(Next::Request) => rested = RESTS_AFTER,
                 Ok(Next::Linger) => return self.linger().await,
                 Ok(Next::Switched(exchange, journey)) => return self.tunnel(exchange, journey).await,
                 Ok(Next::Close) => break,

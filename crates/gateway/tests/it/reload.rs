@@ -138,3 +138,14 @@ async fn of_reloads_at_the_same_time_one_is_in_force_everywhere() {
         assert_eq!(said.len(), 1, "round {round}: {said:?}");
     }
 }
+
+#[tokio::test]
+async fn connections_from_before_a_reload_rest_as_long_as_it_says() {
+    let origin = Origin::named("x").await;
+    let edge = Edge::before(&[&origin]).await;
+    let mut client = edge.connect().await;
+    assert_eq!(client.ask(get("/x")).await.text(), "x");
+    edge.reload(|plan| plan.config.timeouts.idle = ms(100)).await;
+    assert_eq!(client.ask(get("/x")).await.text(), "x");
+    client.closed().await;
+}
