@@ -118,14 +118,79 @@ fn is<const LENGTH: usize>(name: &[u8], known: &[u8; LENGTH]) -> bool {
 
 #[cfg(test)]
 mod tests {
+    use std::collections::BTreeSet;
+
     use super::*;
 
+    const NAMES: [(&str, Name); 26] = [
+        ("accept-encoding", Name::AcceptEncoding),
+        ("client-cert", Name::ClientCert),
+        ("client-cert-chain", Name::ClientCert),
+        ("connection", Name::Connection),
+        ("content-encoding", Name::ContentEncoding),
+        ("content-length", Name::ContentLength),
+        ("content-type", Name::ContentType),
+        ("cookie", Name::Cookie),
+        ("date", Name::Date),
+        ("expect", Name::Expect),
+        ("forwarded", Name::Forwarded),
+        ("host", Name::Host),
+        ("keep-alive", Name::KeepAlive),
+        ("proxy-connection", Name::ProxyConnection),
+        ("retry-after", Name::RetryAfter),
+        ("te", Name::Te),
+        ("transfer-encoding", Name::TransferEncoding),
+        ("upgrade", Name::Upgrade),
+        ("via", Name::Via),
+        ("x-forwarded-for", Name::XForwardedFor),
+        ("x-forwarded-host", Name::XForwardedHost),
+        ("x-forwarded-proto", Name::XForwardedProto),
+        ("x-real-ip", Name::XRealIp),
+        ("x-request-id", Name::XRequestId),
+        ("x-request-priority", Name::XRequestPriority),
+        ("x-request-timeout-ms", Name::XRequestTimeoutMs),
+    ];
+
+    /// As `X-Forwarded-For`, and the other way round: `x-fORWARDED-fOR`.
+    fn mixed(name: &str, capital_first: bool) -> String {
+        let mut is_first = true;
+        let mut turn = |letter: char| {
+            let is_capital = std::mem::replace(&mut is_first, letter == '-') == capital_first;
+            if is_capital { letter.to_ascii_uppercase() } else { letter }
+        };
+        name.chars().map(&mut turn).collect()
+    }
+
     #[test]
-    fn tells_names_apart_whatever_their_case() {
-        assert_eq!(Name::of(b"Transfer-ENCODING"), Name::TransferEncoding);
+    fn every_name_is_known_in_every_case() {
+        for (name, expected) in NAMES {
+            for written in [name.to_owned(), name.to_ascii_uppercase(), mixed(name, true), mixed(name, false)] {
+                assert_eq!(Name::of(written.as_bytes()), expected, "{written}");
+            }
+        }
         assert_eq!(Name::of(b"X-Forwarded-Prefix"), Name::XForwardedOther);
+        let told: BTreeSet<u8> = NAMES.iter().map(|(_, name)| *name as u8).collect();
+        let others = [Name::XForwardedOther, Name::Shadow, Name::Other].map(|name| name as u8);
+        let all: BTreeSet<u8> = (0..=Name::Other as u8).filter(|name| !others.contains(name)).collect();
+        assert_eq!(told, all, "each has been asked for");
+    }
+
+    #[test]
+    fn a_name_with_a_byte_more_or_less_or_another_one_is_none_of_these() {
+        for (name, expected) in NAMES {
+            let length = name.len();
+            for at in 0..length {
+                let mut other = name.as_bytes().to_vec();
+                other[at] = b'~';
+                assert_ne!(Name::of(&other), expected, "{name} at {at}");
+            }
+            assert_ne!(Name::of(&name.as_bytes()[1..]), expected, "{name}");
+            assert_ne!(Name::of(&name.as_bytes()[..length - 1]), expected, "{name}");
+            assert_ne!(Name::of(format!("{name}s").as_bytes()), expected, "{name}");
+        }
         assert_eq!(Name::of(b"X-Forwarded"), Name::Other);
         assert_eq!(Name::of(b"x_custom"), Name::Other);
+        assert_eq!(Name::of(b""), Name::Other);
     }
 
     #[test]
