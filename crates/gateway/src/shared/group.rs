@@ -80,7 +80,7 @@ impl Group {
             }
             let authority = wish.member.endpoint.address.authority();
             let said = translate::request(wish.request, wish.hop, &authority, wish.member.endpoint.address.scheme())
-                .ok_or(Failure::Client(BodyError::Malformed("the target holds characters that HTTP/2 cannot carry")))?;
+                .map_err(|what| Failure::Client(BodyError::Malformed(what)))?;
             let is_whole = wish.request.framing.is_empty() && !is_websocket;
             let (read_before, written_before) = (place.connection.traffic.read(), place.connection.traffic.written());
             match place.connection.send(said, is_whole) {

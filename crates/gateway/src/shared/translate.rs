@@ -17,11 +17,11 @@ use crate::message::{Framing, Headers, Request, ResponseHead, Version};
 /// What every WebSocket server appends to a key (RFC 6455, section 1.3).
 const WEBSOCKET_GUID: &[u8] = b"258EAFA5-E914-47DA-95CA-C5AB0DC85B11";
 
-/// A request as an instance sees it; `None` if HTTP/2 cannot say it. `fallback`: its authority, if the client named none.
-pub(super) fn request(request: &Request, hop: &Hop, fallback: &str, scheme: Scheme) -> Option<http::Request<()>> {
+/// A request as an instance sees it, or what HTTP/2 cannot say of it. `fallback`: its authority, if the client named none.
+pub(super) fn request(request: &Request, hop: &Hop, fallback: &str, scheme: Scheme) -> Result<http::Request<()>, &'static str> {
     let mut said = http::Request::new(());
     *said.version_mut() = http::Version::HTTP_2;
-    *said.headers_mut() = fields(request, hop)?;
+    *said.headers_mut() = fields(request, hop).ok_or("the header holds fields that HTTP/2 cannot carry")?;
     *said.method_mut() = request.method.clone();
     if request.upgrade.is_some() {
         *said.method_mut() = Method::CONNECT;
@@ -30,10 +30,12 @@ pub(super) fn request(request: &Request, hop: &Hop, fallback: &str, scheme: Sche
     let host = request.host_of_instance();
     let mut parts = Parts::default();
     parts.scheme = Some(scheme);
-    parts.authority = Some(if host.is_empty() { Authority::try_from(fallback).ok()? } else { Authority::try_from(host).ok()? });
-    parts.path_and_query = Some(PathAndQuery::from_maybe_shared(request.target.clone()).ok()?);
-    *said.uri_mut() = Uri::from_parts(parts).ok()?;
-    Some(said)
+    let authority = if host.is_empty() { Authority::try_from(fallback) } else { Authority::try_from(host) };
+    parts.authority = Some(authority.map_err(|_| "the host holds characters that HTTP/2 cannot carry")?);
+    let target = "the target holds characters that HTTP/2 cannot carry";
+    parts.path_and_query = Some(PathAndQuery::from_maybe_shared(request.target.clone()).map_err(|_| target)?);
+    *said.uri_mut() = Uri::from_parts(parts).map_err(|_| target)?;
+    Ok(said)
 }
 
 /// What an instance is told is decided in one place, which writes HTTP/1.1. Its lines are taken apart without copying them.
