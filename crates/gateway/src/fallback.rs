@@ -80,5 +80,5 @@ fn answer(prepared: &Prepared) -> Response {
     headers.push(HEADER.as_str().as_bytes(), STATIC.as_bytes());
     let body = prepared.body().clone();
     let framing = Framing::Length(body.len() as u64);
-    Response { head: ResponseHead { version: None, status: prepared.status(), headers, framing }, body: ResponseBody::Full(body) }
+    Response { head: ResponseHead::of_the_edge(prepared.status(), headers, framing), body: ResponseBody::Full(body) }
 }

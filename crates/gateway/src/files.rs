@@ -138,7 +138,7 @@ impl Files {
         match preconditions.judge(&request.method, &state.as_validators()) {
             Judgement::GoOn => {}
             Judgement::NotModified => {
-                let head = ResponseHead { version: None, status: StatusCode::NOT_MODIFIED, headers, framing: Framing::None };
+                let head = ResponseHead::of_the_edge(StatusCode::NOT_MODIFIED, headers, Framing::None);
                 return Ok(Response { head, body: ResponseBody::Empty });
             }
             Judgement::Failed => {
@@ -192,7 +192,7 @@ fn whole(served: Served, mut headers: Headers) -> Response {
     describe(&served, &mut headers);
     let length = served.length();
     let body = served.contents.part(0, length);
-    Response { head: ResponseHead { version: None, status: StatusCode::OK, headers, framing: Framing::Length(length) }, body }
+    Response { head: ResponseHead::of_the_edge(StatusCode::OK, headers, Framing::Length(length)), body }
 }
 
 fn part(served: Served, mut headers: Headers, first: u64, last: u64) -> Response {
@@ -201,7 +201,7 @@ fn part(served: Served, mut headers: Headers, first: u64, last: u64) -> Response
     let end = last + 1;
     let framing = Framing::Length(end - first);
     let body = served.contents.part(first, end);
-    Response { head: ResponseHead { version: None, status: StatusCode::PARTIAL_CONTENT, headers, framing }, body }
+    Response { head: ResponseHead::of_the_edge(StatusCode::PARTIAL_CONTENT, headers, framing), body }
 }
 
 /// What the content is. `nosniff`: what is called a picture is never run as a script.
@@ -220,7 +220,7 @@ fn redirect(target: &[u8]) -> Response {
     let mut headers = Headers::default();
     headers.push(b"location", &[&target[..end], b"/", &target[end..]].concat());
     headers.push(b"cache-control", ASK_FIRST);
-    let head = ResponseHead { version: None, status: StatusCode::MOVED_PERMANENTLY, headers, framing: Framing::Length(0) };
+    let head = ResponseHead::of_the_edge(StatusCode::MOVED_PERMANENTLY, headers, Framing::Length(0));
     Response { head, body: ResponseBody::Empty }
 }
 

@@ -77,6 +77,8 @@ pub mod tls;
 mod transport;
 mod tunnel;
 mod upstream;
+#[cfg(test)]
+mod woken;
 mod worker;
 
 pub use config::{Config, Listening};

@@ -87,6 +87,11 @@ pub(crate) struct ResponseHead {
 }
 
 impl ResponseHead {
+    /// The head of an answer that is the edge's own.
+    pub(crate) fn of_the_edge(status: StatusCode, headers: Headers, framing: Framing) -> Self {
+        Self { version: None, status, headers, framing }
+    }
+
     /// Server-sent events: open for as long as the client listens.
     pub(crate) fn is_event_stream(&self) -> bool {
         const KIND: &[u8] = b"text/event-stream";
@@ -115,7 +120,7 @@ impl Response {
         if let Some(seconds) = refusal.retry_after_seconds() {
             headers.push(b"retry-after", itoa::Buffer::new().format(seconds).as_bytes());
         }
-        let head = ResponseHead { version: None, status: refusal.status(), headers, framing: Framing::Length(body.len() as u64) };
+        let head = ResponseHead::of_the_edge(refusal.status(), headers, Framing::Length(body.len() as u64));
         Self { head, body: ResponseBody::Full(body) }
     }
 }

@@ -40,7 +40,7 @@ impl Redirect {
         })?;
         let mut headers = Headers::default();
         headers.push(b"location", &location);
-        let head = ResponseHead { version: None, status: self.status, headers, framing: Framing::Length(0) };
+        let head = ResponseHead::of_the_edge(self.status, headers, Framing::Length(0));
         Ok(Response { head, body: ResponseBody::Empty })
     }
 }

@@ -37,7 +37,7 @@ impl Respond {
         }
         let framing = if is_bodiless(self.status) { Framing::None } else { Framing::Length(self.body.len() as u64) };
         let body = if self.body.is_empty() { ResponseBody::Empty } else { ResponseBody::Full(self.body.clone()) };
-        Response { head: ResponseHead { version: None, status: self.status, headers, framing }, body }
+        Response { head: ResponseHead::of_the_edge(self.status, headers, framing), body }
     }
 }
 

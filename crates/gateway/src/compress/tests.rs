@@ -46,7 +46,7 @@ fn request(method: Method, fields: &str) -> Request {
 fn answer(status: u16, fields: &str, body: &[u8]) -> Response {
     let body = Bytes::copy_from_slice(body);
     let framing = Framing::Length(body.len() as u64);
-    let head = ResponseHead { version: None, status: StatusCode::from_u16(status).unwrap(), headers: headers(fields), framing };
+    let head = ResponseHead::of_the_edge(StatusCode::from_u16(status).unwrap(), headers(fields), framing);
     Response { head, body: ResponseBody::Full(body) }
 }
 

@@ -153,8 +153,7 @@ mod tests {
 
     #[test]
     fn a_body_of_unknown_length_closes_an_old_client_and_is_chunked_for_a_new_one() {
-        let head =
-            ResponseHead { version: None, status: StatusCode::OK, headers: crate::message::Headers::default(), framing: Framing::Chunked };
+        let head = ResponseHead::of_the_edge(StatusCode::OK, crate::message::Headers::default(), Framing::Chunked);
         let written = |is_http10| {
             let mut front = Vec::new();
             let framing = response_head(&mut front, &head, b"id", Client { is_http10, is_head: false, keep_alive: true });

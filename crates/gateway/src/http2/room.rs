@@ -125,21 +125,11 @@ impl Drop for Share {
 #[cfg(test)]
 mod tests {
     use std::sync::Arc;
-    use std::sync::atomic::{AtomicUsize, Ordering::Relaxed};
-    use std::task::Wake;
 
     use proptest::prelude::*;
 
     use super::*;
-
-    #[derive(Default)]
-    struct Woken(AtomicUsize);
-
-    impl Wake for Woken {
-        fn wake(self: Arc<Self>) {
-            self.0.fetch_add(1, Relaxed);
-        }
-    }
+    use crate::woken::Woken;
 
     #[test]
     fn who_finds_no_room_is_woken_once_for_each_drain() {
@@ -153,7 +143,7 @@ mod tests {
             share.queued(BYTES_MAX);
             assert!((0..3).all(|_| share.poll_room(&mut cx).is_pending()));
             room.drained();
-            assert_eq!(woken.0.load(Relaxed), drains);
+            assert_eq!(woken.times(), drains);
         }
         assert!(share.poll_room(&mut cx).is_ready());
     }
@@ -192,7 +182,7 @@ mod tests {
         room.drained();
         assert!(second.poll_room(&mut cx).is_pending());
         drop(first);
-        assert_eq!(woken.0.load(Relaxed), 2);
+        assert_eq!(woken.times(), 2);
         assert!(second.poll_room(&mut cx).is_ready());
     }
 

@@ -36,7 +36,7 @@ pub(crate) fn answer_to_challenge(server: &Server, hop: &Hop, request: &Request)
     let answer = server.store.answer(request.target.strip_prefix(CHALLENGES)?)?;
     let mut headers = Headers::default();
     headers.push(b"content-type", b"application/octet-stream");
-    let head = ResponseHead { version: None, status: StatusCode::OK, headers, framing: Framing::Length(answer.len() as u64) };
+    let head = ResponseHead::of_the_edge(StatusCode::OK, headers, Framing::Length(answer.len() as u64));
     Some(Response { head, body: ResponseBody::Full(Bytes::copy_from_slice(answer.as_bytes())) })
 }
 
@@ -64,7 +64,7 @@ fn redirect(host: &[u8], target: &[u8]) -> Result<Response, Refusal> {
     let path: &[u8] = if target == b"*" { b"/" } else { target };
     let mut headers = Headers::default();
     headers.push(b"location", &[b"https://", host, path].concat());
-    let head = ResponseHead { version: None, status: StatusCode::PERMANENT_REDIRECT, headers, framing: Framing::Length(0) };
+    let head = ResponseHead::of_the_edge(StatusCode::PERMANENT_REDIRECT, headers, Framing::Length(0));
     Ok(Response { head, body: ResponseBody::Empty })
 }
 

@@ -67,8 +67,7 @@ fn attempt(stream: &TcpStream, interest: Interest, room: usize, call: impl FnOnc
 mod tests {
     use std::os::fd::AsFd;
     use std::sync::Arc;
-    use std::sync::atomic::{AtomicUsize, Ordering::Relaxed};
-    use std::task::{Wake, Waker};
+    use std::task::Waker;
     use std::time::Duration;
 
     use tokio::io::AsyncWriteExt;
@@ -76,15 +75,7 @@ mod tests {
     use tokio::time::{sleep, timeout};
 
     use super::*;
-
-    #[derive(Default)]
-    struct Woken(AtomicUsize);
-
-    impl Wake for Woken {
-        fn wake(self: Arc<Self>) {
-            self.0.fetch_add(1, Relaxed);
-        }
-    }
+    use crate::woken::Woken;
 
     /// Events may be spurious (epoll(7)); tokio takes the waker with each.
     #[tokio::test]
@@ -100,7 +91,7 @@ mod tests {
             assert!(poll_take(&stream, &mut cx, &mut byte, &mut waits).is_pending());
             peer.write_all(b"x").await.unwrap();
             let rings = async {
-                while woken.0.load(Relaxed) < times {
+                while woken.times() < times {
                     sleep(Duration::from_millis(1)).await;
                 }
             };
