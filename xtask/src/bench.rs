@@ -1,10 +1,13 @@
 //! `cargo xtask bench`: CPU time per request against other servers, on this machine, in one run.
 //!
-//! `proxy`, `overload` and `generators` say who competes and what is asked of them. The rest is shared: `server` starts and ends a
+//! `proxy`, `overload`, `handover` and `generators` say who competes and what is asked of them. The rest is shared: `server` starts and ends a
 //! candidate, `processor` reads what it spent, `load` asks, `rounds` interleaves, `summary` condenses, `record` writes it all down.
 
+mod certificate;
 mod event_loop;
+mod generator;
 mod generators;
+mod handover;
 mod instructions;
 mod load;
 mod machine;
@@ -12,8 +15,10 @@ mod overload;
 mod processor;
 mod proxy;
 mod record;
+mod recording;
 mod rounds;
 mod server;
+mod site;
 mod summary;
 
 use std::time::Duration;
@@ -27,6 +32,8 @@ pub(crate) enum Workload {
     Proxy(proxy::Options),
     /// More load than an app can take, behind whom: goodput, refusals, fairness.
     Overload(overload::Options),
+    /// Reloads and upgrades under load: requests lost, connections dropped, how long anybody waited.
+    Handover(handover::Options),
     /// A 1 KiB GET asked by load generators: what a request costs the one who asks.
     Load(Options),
     /// Answer 1 KiB to nearly anything: the cheap origin behind every candidate.
@@ -60,6 +67,7 @@ pub(crate) fn run(workload: Workload) -> Result<()> {
     match workload {
         Workload::Proxy(options) => proxy::run(&options),
         Workload::Overload(options) => overload::run(&options),
+        Workload::Handover(options) => handover::run(&options),
         Workload::Load(options) => generators::run(&options),
         Workload::Origin { ports } => event_loop::serve_origin(&ports),
         Workload::Relay { port, origin } => event_loop::serve_relay(port, origin),

@@ -8,23 +8,23 @@
 
 mod body;
 mod encoder;
-mod encoders;
 mod media_types;
 
 #[cfg(test)]
 mod tests;
 
+use std::sync::Arc;
+
 use http::{Method, StatusCode};
 use plimsoll_policy::conditional::Preconditions;
 use plimsoll_policy::content_coding::{Accepted, Coding};
 
-pub(crate) use body::Compressed;
+use body::Compressed;
 use encoder::Encoder;
 pub use encoder::Levels;
-pub(crate) use encoders::Count;
-use encoders::Encoders;
 pub use media_types::MediaTypes;
 
+use crate::bounded::{Count, Counted};
 use crate::message::{Framing, Headers, Name, Request, Response, ResponseBody, ResponseHead, tokens};
 
 /// What is compressed, and how.
@@ -36,19 +36,27 @@ pub struct Config {
     pub types: MediaTypes,
     /// Answers that announce less are sent as they are.
     pub length_min: u64,
-    encoders: Encoders,
+    /// Each holds a window of what went past, for as long as its answer lasts: without a bound, clients that do not read, or that listen for
+    /// hours, would take memory by the gigabyte.
+    encoders: Arc<Count>,
+    encoders_max: usize,
 }
 
 impl Config {
     /// `streams_max`: how many answers may be compressed at a time while they are on their way. Each takes about a megabyte; further ones are
     /// sent as they are. Event streams, which last, are no more than half of them.
     pub fn new(codings: Vec<Coding>, levels: Levels, types: MediaTypes, length_min: u64, streams_max: usize) -> Self {
-        Self { codings, levels, types, length_min, encoders: Encoders::at_most(streams_max) }
+        Self { codings, levels, types, length_min, encoders: Arc::default(), encoders_max: streams_max }
     }
 
     /// Counts what is being compressed on where another plan is.
-    pub(crate) fn count_with(&mut self, count: &Count) {
-        self.encoders.count_with(count);
+    pub(crate) fn count_with(&mut self, count: &Arc<Count>) {
+        self.encoders = Arc::clone(count);
+    }
+
+    /// Leave for one encoder. What lasts leaves half of them to others.
+    fn admit(&self, lasts: bool) -> Option<Counted> {
+        self.encoders.enter(if lasts { self.encoders_max / 2 } else { self.encoders_max })
     }
 }
 
@@ -83,14 +91,14 @@ pub(crate) fn apply(config: &Config, accepted: Option<Accepted>, request: &Reque
             head.framing = Framing::None;
             ResponseBody::Empty
         }
-        source => {
-            let Some(admitted) = config.encoders.admit(head.is_event_stream()) else {
+        source @ ResponseBody::Stream(_) => {
+            let Some(admitted) = config.admit(head.is_event_stream()) else {
                 response.body = source;
                 return;
             };
             head.framing = Framing::Chunked;
             let encoder = Encoder::new(coding, config.levels, length);
-            ResponseBody::Compressed(Box::new(Compressed::new(source, encoder, admitted)))
+            ResponseBody::Stream(Box::new(Compressed::new(source, encoder, admitted)))
         }
     };
     encoded(&mut head.headers, coding);

@@ -23,7 +23,6 @@ use plimsoll_policy::content_coding::Accepted;
 use plimsoll_policy::{Reason, Refusal};
 use tokio::task::spawn_blocking;
 
-pub(crate) use body::FileBody;
 use look_up::{Found, Served};
 use path::Wanted;
 pub(crate) use path::below;

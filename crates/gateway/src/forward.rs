@@ -27,7 +27,7 @@ use crate::config::Timeouts;
 use crate::failure::{Failed, Failure};
 use crate::forwarded::Hop;
 use crate::http1::WireError;
-use crate::message::{BodyError, Frame, Framing, Request, RequestBody, ResponseHead};
+use crate::message::{BodyError, BodyStream, Frame, Framing, Request, RequestBody, ResponseHead};
 use crate::pool::{Pool, Reuse};
 use crate::upstream::Permit;
 pub(crate) use line::FarEnd;
@@ -325,15 +325,46 @@ impl Exchange {
         }
     }
 
-    /// Of the answer's body, at a time.
-    pub(crate) fn read_at_most(&mut self, bytes: usize) {
-        if let Some(line) = &mut self.line {
-            line.read_at_most(bytes);
+    /// Gives back the place of an answer that takes so long that it is a stream.
+    fn has_stopped_working(&mut self) -> bool {
+        let stopped = self.outlasts_work();
+        if stopped {
+            self.permit.streams();
+            self.waiting = false;
         }
+        stopped
     }
 
-    /// The next frame of the answer's body.
-    pub(crate) fn poll_frame(&mut self, cx: &mut Context<'_>) -> Poll<Option<Result<Frame, WireError>>> {
+    /// Breaks an answer off whose rest would come too late. Nobody's fault: the instance may have been asked for too much.
+    fn give_up<T>(&mut self) -> Poll<Option<Result<T, WireError>>> {
+        self.line = None;
+        Poll::Ready(Some(Err(WireError::Malformed("the deadline passed before the answer was complete"))))
+    }
+
+    fn deadline_has_passed(&self) -> bool {
+        self.deadline.is_some_and(|deadline| deadline <= clock::now())
+    }
+
+    fn fail(&mut self) {
+        self.permit.broke_off();
+        self.line = None;
+    }
+
+    /// The answer is complete: the connection goes back to the pool, if both sides are at a boundary.
+    fn release(&mut self) {
+        self.over = true;
+        self.permit.release();
+        if !self.reusable || self.sending != Sending::Done {
+            return;
+        }
+        if let Some(line) = self.line.take_if(|line| line.is_at_boundary()) {
+            line.release(&self.pool, self.permit.member().slot);
+        }
+    }
+}
+
+impl BodyStream for Exchange {
+    fn poll_frame(&mut self, cx: &mut Context<'_>) -> Poll<Option<Result<Frame, WireError>>> {
         self.poll_send_on(cx);
         if self.over {
             return Poll::Ready(None);
@@ -376,18 +407,22 @@ impl Exchange {
         }
     }
 
-    /// Gives back the place of an answer that takes so long that it is a stream.
-    fn has_stopped_working(&mut self) -> bool {
-        let stopped = self.outlasts_work();
-        if stopped {
-            self.permit.streams();
-            self.waiting = false;
+    fn is_over(&self) -> bool {
+        self.over
+    }
+
+    fn may_pause(&self) -> bool {
+        true
+    }
+
+    fn read_at_most(&mut self, bytes: usize) {
+        if let Some(line) = &mut self.line {
+            line.read_at_most(bytes);
         }
-        stopped
     }
 
     /// The client takes nothing just now: the instance cannot go on, which is no work.
-    pub(crate) fn rest(&mut self, cx: &mut Context<'_>) {
+    fn keep_sending(&mut self, cx: &mut Context<'_>) {
         self.permit.streams();
         self.poll_send_on(cx);
         if let Some(line) = &mut self.line {
@@ -395,36 +430,8 @@ impl Exchange {
         }
     }
 
-    /// Breaks an answer off whose rest would come too late. Nobody's fault: the instance may have been asked for too much.
-    fn give_up<T>(&mut self) -> Poll<Option<Result<T, WireError>>> {
-        self.line = None;
-        Poll::Ready(Some(Err(WireError::Malformed("the deadline passed before the answer was complete"))))
-    }
-
-    fn deadline_has_passed(&self) -> bool {
-        self.deadline.is_some_and(|deadline| deadline <= clock::now())
-    }
-
-    /// Whether the answer has been read to its end.
-    pub(crate) fn is_over(&self) -> bool {
-        self.over
-    }
-
-    fn fail(&mut self) {
-        self.permit.broke_off();
-        self.line = None;
-    }
-
-    /// The answer is complete: the connection goes back to the pool, if both sides are at a boundary.
-    fn release(&mut self) {
-        self.over = true;
-        self.permit.release();
-        if !self.reusable || self.sending != Sending::Done {
-            return;
-        }
-        if let Some(line) = self.line.take_if(|line| line.is_at_boundary()) {
-            line.release(&self.pool, self.permit.member().slot);
-        }
+    fn into_request_body(self: Box<Self>) -> RequestBody {
+        self.body
     }
 }
 

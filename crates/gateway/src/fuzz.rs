@@ -2,8 +2,10 @@
 //!
 //! Not for use by programs, and not there without the feature `fuzzing`. Unit tests replay every seed and every case that was ever found.
 
+mod certificate;
 mod frames;
 mod routing;
+mod versions;
 
 use std::net::{IpAddr, Ipv4Addr};
 use std::time::{Duration, SystemTime};
@@ -26,9 +28,12 @@ use crate::http1::head::{End, RequestHead, find_end, parse_request, parse_respon
 use crate::message::{Frame, Framing, Headers, Name, Request, RequestBody, Version};
 use crate::peer::{Channel, Peer};
 use crate::proxy_protocol::{self, Progress};
+use crate::sender::Sender;
 
+pub use certificate::certificate;
 pub use frames::frames;
 pub use routing::{file_path, path, query, redirect, rewrite};
+pub use versions::versions;
 
 const LIMITS: Limits = Limits {
     connections_max: 1,
@@ -239,6 +244,12 @@ pub fn fields(data: &[u8]) {
         assert_eq!(id.as_str().as_bytes(), data, "an id is taken as it is or not at all");
     }
     let _ = Priority::parse(data);
+    let plain = Bytes::from_static(b"GET / HTTP/1.1\r\nHost: a\r\n\r\n");
+    let mut request = received(parse_request(&plain, &LIMITS).expect("a plain request"));
+    request.headers.push(b"cookie", data);
+    let has_pair = data.split(|byte| *byte == b';').any(|pair| pair.trim_ascii().starts_with(b"a="));
+    let key = Sender::Cookie("a".to_owned()).key(&request, Ipv4Addr::LOCALHOST.into());
+    assert_eq!(key.is_some(), has_pair);
 }
 
 #[cfg(test)]

@@ -40,6 +40,7 @@ pub(crate) use websocket::Pipe;
 
 use crate::alarm::Alarm;
 use crate::connection::{LINGER_BYTES, LINGER_TIME};
+use crate::forward::Exchange;
 use crate::interim::Interim;
 use crate::journey::Journey;
 use crate::message::{RequestBody, Response, ResponseBody};
@@ -56,6 +57,8 @@ use io::Io;
 use room::{Room, Share};
 use sender::Sender;
 use translate::Asked;
+#[cfg(any(test, feature = "fuzzing"))]
+pub(crate) use translate::{fields, response};
 use uploads::Uploads;
 
 const STREAMS_MAX: u32 = 128;
@@ -238,7 +241,7 @@ async fn tunnel(
     response: Response,
     mut journey: Journey,
 ) {
-    let ResponseBody::Exchange(exchange) = response.body else { return };
+    let Some(exchange) = response.body.downcast::<Exchange>() else { return };
     let head = translate::response(&websocket::opened(&response.head), false, &journey.hop.request_id);
     let Ok(send) = respond.send_response(head, false) else { return };
     let Some((instance, _permit)) = exchange.into_pipe() else { return };

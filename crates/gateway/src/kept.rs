@@ -2,20 +2,19 @@
 //!
 //! A route is the same as before if it takes the same requests. What nobody counts with or measures any more is forgotten.
 
-use std::sync::atomic::AtomicUsize;
 use std::sync::{Arc, Weak};
 
 use plimsoll_policy::hedge::{self, Hedge};
 
 use crate::action::{Action, Mirror};
-use crate::compress;
+use crate::bounded::Count;
 use crate::config::Config;
 use crate::route::{Match, Route};
 
 #[derive(Default)]
 pub(crate) struct Kept {
-    encoders: compress::Count,
-    mirrors: Vec<(Match, Weak<AtomicUsize>)>,
+    encoders: Arc<Count>,
+    mirrors: Vec<(Match, Weak<Count>)>,
     hedges: Vec<(Match, hedge::Config, Weak<Hedge>)>,
 }
 

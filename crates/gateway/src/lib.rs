@@ -23,13 +23,14 @@
 //! | `attempt`, `failure` | which attempts a request gets |
 //! | `upstream`, `balance`, `outlier`, `probe` | which instance takes an attempt, and which may not |
 //! | `forward`, `pool`, `tunnel` | one attempt on one connection |
-//! | `shared` | HTTP/2 with instances: one attempt on one stream |
+//! | `upstream_http2` | HTTP/2 with instances: one attempt on one stream |
 //! | `secure` | TLS with instances: whom to believe, and what to show |
 
 pub mod action;
 mod alarm;
 mod attempt;
 pub mod balance;
+mod bounded;
 pub mod caching;
 mod circuit;
 mod clients;
@@ -71,12 +72,12 @@ pub mod route;
 pub mod secure;
 mod seldom;
 pub mod sender;
-mod shared;
 mod stats;
 pub mod tls;
 mod transport;
 mod tunnel;
 mod upstream;
+mod upstream_http2;
 #[cfg(test)]
 mod woken;
 mod worker;

@@ -1,17 +1,19 @@
 //! Requests and answers as the pipeline sees them, whichever version of HTTP they came in.
 
-mod body;
 mod headers;
 mod name;
+mod request_body;
+mod response_body;
 mod version;
 
-pub(crate) use body::{BodyError, Frame, RequestBody, ResponseBody};
 pub(crate) use headers::{Composer, FIELD_EXTRA_BYTES, Headers, tokens};
 pub(crate) use name::Name;
+pub(crate) use request_body::{BodyError, RequestBody};
+pub(crate) use response_body::{BodyStream, ResponseBody};
 pub(crate) use version::Version;
 
 use bytes::Bytes;
-use http::{Method, StatusCode};
+use http::{HeaderMap, Method, StatusCode};
 use plimsoll_policy::Refusal;
 use tokio::time::Instant;
 
@@ -31,6 +33,12 @@ impl Framing {
     pub(crate) fn is_empty(self) -> bool {
         matches!(self, Self::None | Self::Length(0))
     }
+}
+
+/// A piece of a body.
+pub(crate) enum Frame {
+    Data(Bytes),
+    Trailers(HeaderMap),
 }
 
 pub(crate) struct Request {

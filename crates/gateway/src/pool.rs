@@ -14,8 +14,8 @@ use tokio_util::task::TaskTracker;
 
 use crate::alarm::Alarm;
 use crate::http1::Wire;
-use crate::shared::Group;
 use crate::transport::Transport;
+use crate::upstream_http2::Group;
 
 /// Shorter than the 5 s after which uvicorn and Node close an idle connection, so that ours is gone before theirs is.
 pub(crate) const IDLE_MAX: Duration = Duration::from_secs(4);

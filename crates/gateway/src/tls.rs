@@ -38,6 +38,8 @@ pub use files::{Error as FileError, Files};
 pub(crate) use handshake::{HandshakeStats, Lines, receive};
 pub use issuance::{Issuance, Ordered};
 pub use store::{Shelf, Store};
+#[cfg(any(test, feature = "fuzzing"))]
+pub(crate) use subject::of as subject_of;
 use terms::Terms;
 pub use terms::{ClientCertificates, Error, Version};
 pub use unencrypted::Redirect;

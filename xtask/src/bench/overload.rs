@@ -14,7 +14,6 @@ mod limiter;
 mod load;
 mod peer;
 mod pool;
-mod recording;
 mod sharing;
 mod stalls;
 mod step;

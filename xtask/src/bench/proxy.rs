@@ -6,7 +6,6 @@
 
 mod ask;
 mod build;
-mod certificate;
 mod config;
 mod figures;
 mod idle;
@@ -25,11 +24,11 @@ use clap::{Args, ValueEnum};
 use self::figures::Figures;
 use self::peer::Peer;
 use self::progress::Progress;
-use self::scene::Site;
 use self::workload::Workload;
 use super::machine::{BUSY, Machine, today};
 use super::record::Record;
 use super::server::LOAD_CORE;
+use super::site::Site;
 
 #[derive(Args)]
 pub(crate) struct Options {

@@ -110,6 +110,16 @@ impl Drop for Server {
     }
 }
 
+/// Plimsoll itself, as the benchmark built it.
+pub(super) fn plimsoll() -> String {
+    built("plimsoll")
+}
+
+/// A program of this workspace that the benchmark built.
+pub(super) fn built(name: &str) -> String {
+    workspace::root().join("target/release").join(name).display().to_string()
+}
+
 /// A port that nobody listens on now. Another program could take it before the server does; then the server says so.
 pub(super) fn free_port() -> Result<u16> {
     let listener = std::net::TcpListener::bind("127.0.0.1:0").context("no free port")?;

@@ -7,16 +7,17 @@
 use std::future::poll_fn;
 use std::rc::Rc;
 use std::sync::Arc;
-use std::sync::atomic::{AtomicUsize, Ordering::Relaxed};
+use std::sync::atomic::Ordering::Relaxed;
 
 use plimsoll_policy::admission::Ask;
 use tokio::time::{Instant, timeout};
 
 use super::Error;
+use crate::bounded::{Count, Counted};
 use crate::config::Config;
 use crate::forward::{Exchange, Said, Terms};
 use crate::forwarded::Hop;
-use crate::message::{Frame, Framing, Request, RequestBody};
+use crate::message::{BodyStream, Frame, Framing, Request, RequestBody};
 use crate::plan::Plan;
 use crate::pool::{Pool, Reuse};
 use crate::stats::EdgeStats;
@@ -37,11 +38,8 @@ pub struct Mirror {
     share: f32,
     in_flight_max: usize,
     body_bytes_max: u64,
-    in_flight: Count,
+    in_flight: Arc<Count>,
 }
-
-/// How many copies are under way: those from before a reload too.
-pub(crate) type Count = Arc<AtomicUsize>;
 
 impl Mirror {
     /// `upstream`: its position in the list; `share`: of the requests, above 0 and up to 1. At most `in_flight_max` copies are under way at a
@@ -50,15 +48,15 @@ impl Mirror {
         if !(share > 0.0 && share <= 1.0) {
             return Err(Error::Share(share.to_string()));
         }
-        Ok(Self { upstream, share: share as f32, in_flight_max, body_bytes_max, in_flight: Count::default() })
+        Ok(Self { upstream, share: share as f32, in_flight_max, body_bytes_max, in_flight: Arc::default() })
     }
 
     /// The same, which counts on where another is.
-    pub(crate) fn count_with(&self, count: Count) -> Self {
+    pub(crate) fn count_with(&self, count: Arc<Count>) -> Self {
         Self { in_flight: count, ..*self }
     }
 
-    pub(crate) fn in_flight(&self) -> &Count {
+    pub(crate) fn in_flight(&self) -> &Arc<Count> {
         &self.in_flight
     }
 
@@ -90,18 +88,15 @@ impl Mirror {
     }
 
     fn enter(self: &Arc<Self>) -> Option<Leave> {
-        let enter = |count| (count < self.in_flight_max).then_some(count + 1);
-        self.in_flight.fetch_update(Relaxed, Relaxed, enter).is_ok().then(|| Leave(Arc::clone(self)))
+        let counted = self.in_flight.enter(self.in_flight_max)?;
+        Some(Leave { mirror: Arc::clone(self), _counted: counted })
     }
 }
 
 /// Leave for one copy, until it has ended.
-pub(crate) struct Leave(Arc<Mirror>);
-
-impl Drop for Leave {
-    fn drop(&mut self) {
-        self.0.in_flight.fetch_sub(1, Relaxed);
-    }
+pub(crate) struct Leave {
+    mirror: Arc<Mirror>,
+    _counted: Counted,
 }
 
 /// One copy, and all it needs to get there.
@@ -148,7 +143,7 @@ impl Delivery {
     /// Whether the mirror has answered.
     async fn exchange(&mut self) -> bool {
         let timeouts = &self.plan.config.timeouts;
-        let upstream = &self.plan.upstreams[self.leave.0.upstream];
+        let upstream = &self.plan.upstreams[self.leave.mirror.upstream];
         let Some(permit) = upstream.spare(&[], None, Some(&self.ask)) else { return false };
         let body = std::mem::replace(&mut self.request.body, RequestBody::empty());
         let reuse = if self.request.is_idempotent() { Reuse::Any } else { Reuse::Fresh };

@@ -73,7 +73,7 @@ impl Once<'_> {
             Some(body) => Ok(Answered { response: Response { head, body }, bytes_in, connect_us }),
             None => {
                 exchange.commit(&head);
-                Ok(Answered { response: Response { head, body: ResponseBody::Exchange(Box::new(exchange)) }, bytes_in, connect_us })
+                Ok(Answered { response: Response { head, body: ResponseBody::Stream(Box::new(exchange)) }, bytes_in, connect_us })
             }
         }
     }

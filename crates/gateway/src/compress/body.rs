@@ -9,9 +9,9 @@ use bytes::Bytes;
 use http::HeaderMap;
 
 use super::encoder::{Encoder, Failed};
-use super::encoders::Admitted;
+use crate::bounded::Counted;
 use crate::http1::WireError;
-use crate::message::{Frame, ResponseBody};
+use crate::message::{BodyStream, Frame, RequestBody, ResponseBody};
 
 /// After so much input others get a turn: well under a millisecond at the usual levels.
 const TURN_BYTES: usize = 16 * 1024;
@@ -21,7 +21,7 @@ const PIECE_BYTES: usize = 8 * 1024;
 /// Trailers about the bytes that were replaced.
 const SPENT_TRAILERS: [&str; 4] = ["content-md5", "digest", "content-digest", "repr-digest"];
 
-pub(crate) struct Compressed {
+pub(super) struct Compressed {
     source: ResponseBody,
     encoder: Encoder,
     /// Received and not yet taken by the encoder.
@@ -34,56 +34,13 @@ pub(crate) struct Compressed {
     trailers: Option<HeaderMap>,
     /// All has been compressed; it, or trailers, may still have to be passed on.
     ended: bool,
-    _admitted: Admitted,
+    _counted: Counted,
 }
 
 impl Compressed {
-    pub(super) fn new(source: ResponseBody, encoder: Encoder, admitted: Admitted) -> Self {
+    pub(super) fn new(source: ResponseBody, encoder: Encoder, counted: Counted) -> Self {
         let (input, output) = (Bytes::new(), Vec::new());
-        Self { source, encoder, input, output, holds_back: false, turn: 0, trailers: None, ended: false, _admitted: admitted }
-    }
-
-    /// Whether it is already known that no frame will follow.
-    pub(crate) fn is_over(&self) -> bool {
-        self.ended && self.output.is_empty() && self.trailers.is_none()
-    }
-
-    pub(crate) fn into_source(self) -> ResponseBody {
-        self.source
-    }
-
-    pub(crate) fn read_at_most(&mut self, bytes: usize) {
-        self.source.read_at_most(bytes);
-    }
-
-    pub(crate) fn keep_sending(&mut self, cx: &mut Context<'_>) {
-        self.source.keep_sending(cx);
-    }
-
-    pub(crate) fn poll_frame(&mut self, cx: &mut Context<'_>) -> Poll<Option<Result<Frame, WireError>>> {
-        loop {
-            if self.output.len() >= PIECE_BYTES || self.ended {
-                return Poll::Ready(self.due().map(Ok));
-            }
-            if self.turn >= TURN_BYTES {
-                self.turn = 0;
-                cx.waker().wake_by_ref();
-                return Poll::Pending;
-            }
-            let stepped = match self.step(cx) {
-                Poll::Ready(stepped) => stepped,
-                Poll::Pending => {
-                    let flushed = if self.holds_back && self.source.may_pause() { self.flush() } else { Ok(()) };
-                    if flushed.is_ok() && self.output.is_empty() {
-                        return Poll::Pending;
-                    }
-                    return Poll::Ready(flushed.map(|()| self.due()).transpose());
-                }
-            };
-            if let Err(error) = stepped {
-                return Poll::Ready(Some(Err(error)));
-            }
-        }
+        Self { source, encoder, input, output, holds_back: false, turn: 0, trailers: None, ended: false, _counted: counted }
     }
 
     /// What can be passed on now.
@@ -126,6 +83,50 @@ impl Compressed {
     fn finish(&mut self) -> Result<(), WireError> {
         self.ended = true;
         self.encoder.finish(&mut self.output).map_err(failed)
+    }
+}
+
+impl BodyStream for Compressed {
+    fn is_over(&self) -> bool {
+        self.ended && self.output.is_empty() && self.trailers.is_none()
+    }
+
+    fn read_at_most(&mut self, bytes: usize) {
+        self.source.read_at_most(bytes);
+    }
+
+    fn keep_sending(&mut self, cx: &mut Context<'_>) {
+        self.source.keep_sending(cx);
+    }
+
+    fn into_request_body(self: Box<Self>) -> RequestBody {
+        self.source.into_request_body()
+    }
+
+    fn poll_frame(&mut self, cx: &mut Context<'_>) -> Poll<Option<Result<Frame, WireError>>> {
+        loop {
+            if self.output.len() >= PIECE_BYTES || self.ended {
+                return Poll::Ready(self.due().map(Ok));
+            }
+            if self.turn >= TURN_BYTES {
+                self.turn = 0;
+                cx.waker().wake_by_ref();
+                return Poll::Pending;
+            }
+            let stepped = match self.step(cx) {
+                Poll::Ready(stepped) => stepped,
+                Poll::Pending => {
+                    let flushed = if self.holds_back && self.source.may_pause() { self.flush() } else { Ok(()) };
+                    if flushed.is_ok() && self.output.is_empty() {
+                        return Poll::Pending;
+                    }
+                    return Poll::Ready(flushed.map(|()| self.due()).transpose());
+                }
+            };
+            if let Err(error) = stepped {
+                return Poll::Ready(Some(Err(error)));
+            }
+        }
     }
 }
 

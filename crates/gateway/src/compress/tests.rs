@@ -10,7 +10,7 @@ use plimsoll_policy::content_coding::Coding::{Brotli, Gzip, Zstd};
 use proptest::prelude::*;
 
 use super::*;
-use crate::message::{Frame, RequestBody};
+use crate::message::{BodyStream, Frame, RequestBody};
 use decode::decoded;
 
 const LEVELS: Levels = Levels { zstd: 3, brotli: 4, gzip: 6 };
@@ -175,13 +175,22 @@ fn a_client_that_has_the_weakened_tag_hears_it_again() {
     }
 }
 
+#[test]
+fn what_lasts_leaves_half_of_the_encoders_to_others() {
+    let config = Config { encoders_max: 4, ..config() };
+    let admitted = |lasts, tries| (0..tries).filter_map(|_| config.admit(lasts)).collect::<Vec<_>>();
+    let lasting = admitted(true, 3);
+    let brief = admitted(false, 3);
+    assert_eq!((lasting.len(), brief.len()), (2, 2));
+}
+
 /// A megabyte that is all there at once, as a fast instance's is.
 #[test]
 fn others_get_a_turn_while_a_long_answer_is_compressed() {
     let plain = "word ".repeat(200_000).into_bytes();
     let config = config();
     let encoder = Encoder::new(Gzip, LEVELS, Length::Unknown);
-    let mut body = Compressed::new(ResponseBody::Full(plain.clone().into()), encoder, config.encoders.admit(false).unwrap());
+    let mut body = Compressed::new(ResponseBody::Full(plain.clone().into()), encoder, config.admit(false).unwrap());
     let (mut coded, mut turns) = (Vec::new(), 0);
     let mut cx = Context::from_waker(Waker::noop());
     loop {

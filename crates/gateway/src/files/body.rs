@@ -11,12 +11,12 @@ use bytes::Bytes;
 use tokio::task::{JoinHandle, spawn_blocking};
 
 use crate::http1::WireError;
-use crate::message::Frame;
+use crate::message::{BodyStream, Frame};
 
 /// Large enough that the visit to another thread does not show, small enough that ten thousand readers fit into memory.
 const PIECE_BYTES: usize = 128 * 1024;
 
-pub(crate) struct FileBody {
+pub(super) struct FileBody {
     file: Arc<File>,
     position: u64,
     end: u64,
@@ -29,18 +29,20 @@ impl FileBody {
     pub(super) fn new(file: File, position: u64, end: u64) -> Self {
         Self { file: Arc::new(file), position, end, piece_bytes: PIECE_BYTES, reading: None }
     }
+}
 
-    pub(crate) fn is_over(&self) -> bool {
+impl BodyStream for FileBody {
+    fn is_over(&self) -> bool {
         self.position == self.end
     }
 
     /// From the next piece on.
-    pub(crate) fn read_at_most(&mut self, bytes: usize) {
+    fn read_at_most(&mut self, bytes: usize) {
         self.piece_bytes = bytes.min(PIECE_BYTES);
     }
 
     /// A file that has become shorter meanwhile is an answer that breaks off: its length has been announced.
-    pub(crate) fn poll_frame(&mut self, cx: &mut Context<'_>) -> Poll<Option<Result<Frame, WireError>>> {
+    fn poll_frame(&mut self, cx: &mut Context<'_>) -> Poll<Option<Result<Frame, WireError>>> {
         if self.is_over() {
             return Poll::Ready(None);
         }

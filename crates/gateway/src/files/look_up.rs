@@ -56,7 +56,7 @@ impl Contents {
             _ if first == end => ResponseBody::Empty,
             Self::Unread => ResponseBody::Empty,
             Self::Small(bytes) => ResponseBody::Full(bytes.slice(first as usize..end as usize)),
-            Self::Open(file) => ResponseBody::File(Box::new(FileBody::new(file, first, end))),
+            Self::Open(file) => ResponseBody::Stream(Box::new(FileBody::new(file, first, end))),
         }
     }
 }

@@ -11,8 +11,8 @@ use crate::failure::Failure;
 use crate::http1::WireError;
 use crate::message::{Frame, Framing, ResponseHead};
 use crate::pool::{Connection, Pool};
-use crate::shared::{Stream, Tunnel};
 use crate::transport::Transport;
+use crate::upstream_http2::{Stream, Tunnel};
 
 pub(super) enum Line {
     Http1(Box<Connection>),

@@ -10,8 +10,8 @@ use crate::failure::Failure;
 use crate::http1::encode;
 use crate::pool::Connection;
 use crate::secure::Offer;
-use crate::shared::{Way, Wish};
 use crate::upstream::Member;
+use crate::upstream_http2::{Way, Wish};
 
 pub(super) struct Opened {
     pub(super) line: Line,

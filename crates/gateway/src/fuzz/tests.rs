@@ -29,7 +29,7 @@ type Target = (&'static str, fn(&[u8]));
 
 #[test]
 fn what_fuzzers_found_stays_mended() {
-    let targets: [Target; 14] = [
+    let targets: [Target; 16] = [
         ("request_head", request_head),
         ("response_head", response_head),
         ("chunked", chunked),
@@ -44,6 +44,8 @@ fn what_fuzzers_found_stays_mended() {
         ("file_path", file_path),
         ("rewrite", rewrite),
         ("redirect", redirect),
+        ("versions", versions),
+        ("certificate", certificate),
     ];
     for (target, run) in targets {
         replay(target, run);

@@ -346,10 +346,8 @@ impl Server {
         let client = Client { is_http10: false, is_head: false, keep_alive: true };
         encode::response_head(&mut self.wire.borrow_mut().out.front, &response.head, journey.hop.request_id.as_bytes(), client);
         poll_fn(|cx| self.wire.borrow_mut().poll_flush(cx)).await.map_err(|_| Gone)?;
-        match response.body {
-            ResponseBody::Exchange(exchange) => Ok(Next::Switched(exchange, Box::new(journey))),
-            _ => Err(Gone),
-        }
+        let exchange = response.body.downcast::<Exchange>().ok_or(Gone)?;
+        Ok(Next::Switched(exchange, Box::new(journey)))
     }
 
     async fn tunnel(self, exchange: Box<Exchange>, mut journey: Box<Journey>) {

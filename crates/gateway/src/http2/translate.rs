@@ -103,7 +103,7 @@ fn framing_of(method: &Method, headers: &HeaderMap, stream: &RecvStream) -> Opti
     }
 }
 
-fn fields(headers: &HeaderMap, bytes: usize) -> Headers {
+pub(crate) fn fields(headers: &HeaderMap, bytes: usize) -> Headers {
     let mut fields = Composer::with_room(bytes, headers.len());
     for (name, value) in headers.iter().filter(|(name, _)| *name != COOKIE) {
         fields.push(name.as_str().as_bytes(), value.as_bytes());
@@ -125,7 +125,7 @@ fn fields(headers: &HeaderMap, bytes: usize) -> Headers {
     fields.into_headers()
 }
 
-pub(super) fn response(head: &ResponseHead, is_head: bool, request_id: &RequestId) -> http::Response<()> {
+pub(crate) fn response(head: &ResponseHead, is_head: bool, request_id: &RequestId) -> http::Response<()> {
     let mut headers = HeaderMap::with_capacity(head.headers.len() + FIELDS_ADDED_MAX);
     let keeps_length = is_head || head.status == StatusCode::NOT_MODIFIED;
     for (known, name, value) in head.headers.end_to_end() {

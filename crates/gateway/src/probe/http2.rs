@@ -12,8 +12,8 @@ use http::{Request, Uri, Version};
 
 use super::{NotReady, RESPONSE_BODY_BYTES_MAX, Why};
 use crate::endpoint::Address;
-use crate::shared::{Opened, handshake};
 use crate::transport::Transport;
+use crate::upstream_http2::{Opened, handshake};
 
 /// Without a path it is enough that HTTP/2 is spoken.
 pub(super) async fn ask(transport: Transport, address: &Address, path: Option<&str>) -> Result<(), NotReady> {

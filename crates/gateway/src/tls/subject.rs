@@ -26,7 +26,7 @@ const KINDS: &[(&[u8], &str)] = &[
 ];
 
 /// Of a verified certificate; empty if it names nobody.
-pub(super) fn of(certificate: &CertificateDer<'_>) -> String {
+pub(crate) fn of(certificate: &CertificateDer<'_>) -> String {
     let mut text = subject(certificate).unwrap_or_default();
     if text.is_empty() {
         text = first_name(certificate).unwrap_or_default();

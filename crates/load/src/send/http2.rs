@@ -3,6 +3,7 @@
 use std::cell::{Cell, RefCell};
 use std::future::poll_fn;
 use std::rc::Rc;
+use std::task::{Context, Poll, Waker};
 
 use bytes::Bytes;
 use h2::client::SendRequest;
@@ -31,7 +32,8 @@ struct Connection {
     sender: SendRequest<Bytes>,
     /// Requests that hold a place on it.
     users: Cell<usize>,
-    is_closed: Rc<Cell<bool>>,
+    /// It takes no further request: it is closed, or the server said that it goes away and finishes what it has.
+    is_over: Rc<Cell<bool>>,
 }
 
 /// A place on a connection: one request at a time.
@@ -39,7 +41,7 @@ pub(crate) struct Place(Rc<Connection>);
 
 impl Connections {
     pub(crate) fn count(&self) -> usize {
-        self.open.borrow().iter().filter(|connection| !connection.is_closed.get()).count()
+        self.open.borrow().iter().filter(|connection| !connection.is_over.get()).count()
     }
 
     /// A place on a connection that has room, which may have to be opened; `opened` is called then.
@@ -59,7 +61,7 @@ impl Connections {
 
     fn free(&self, streams_max: usize) -> Option<Place> {
         let mut open = self.open.borrow_mut();
-        open.retain(|connection| !connection.is_closed.get());
+        open.retain(|connection| connection.takes_requests());
         let has_room =
             |connection: &&Rc<Connection>| connection.users.get() < streams_max.min(connection.sender.current_max_send_streams()).max(1);
         open.iter().find(has_room).map(|connection| Place::take(Rc::clone(connection)))
@@ -74,14 +76,25 @@ async fn open(connector: &Connector) -> Result<Connection, Failure> {
     let mut builder = h2::client::Builder::new();
     builder.initial_window_size(STREAM_WINDOW_BYTES).initial_connection_window_size(CONNECTION_WINDOW_BYTES).enable_push(false);
     let (sender, connection) = builder.handshake(stream).await.map_err(Failure::http2)?;
-    let is_closed = Rc::new(Cell::new(false));
-    let closed = Rc::clone(&is_closed);
+    let is_over = Rc::new(Cell::new(false));
+    let over = Rc::clone(&is_over);
     // It lives as long as its thread's runtime, or until the server closes it; its error reaches every request on it.
     tokio::task::spawn_local(async move {
         let _ = connection.await;
-        closed.set(true);
+        over.set(true);
     });
-    Ok(Connection { sender, users: Cell::new(0), is_closed })
+    Ok(Connection { sender, users: Cell::new(0), is_over })
+}
+
+impl Connection {
+    /// Asks the library, too: it knows before any request does that the server goes away.
+    fn takes_requests(&self) -> bool {
+        let ready = self.sender.clone().poll_ready(&mut Context::from_waker(Waker::noop()));
+        if matches!(ready, Poll::Ready(Err(_))) {
+            self.is_over.set(true);
+        }
+        !self.is_over.get()
+    }
 }
 
 impl Place {
@@ -91,7 +104,15 @@ impl Place {
     }
 
     pub(crate) fn is_open(&self) -> bool {
-        !self.0.is_closed.get()
+        !self.0.is_over.get()
+    }
+
+    /// What a failed step means. Nobody else is given a place on a connection that failed as a whole.
+    fn failed(&self, error: h2::Error) -> Failure {
+        if error.is_go_away() || error.is_io() {
+            self.0.is_over.set(true);
+        }
+        Failure::http2(error)
     }
 
     /// Sends the request and waits for the whole answer. Dropping the future resets the stream.
@@ -103,12 +124,12 @@ impl Place {
         samples: &Samples,
     ) -> Result<Answered, Failure> {
         let mut sender = self.0.sender.clone();
-        poll_fn(|context| sender.poll_ready(context)).await.map_err(|error| Failure::http2(error).before_answer())?;
-        let (answer, mut stream) = sender.send_request(message, body.is_empty()).map_err(Failure::http2)?;
+        poll_fn(|context| sender.poll_ready(context)).await.map_err(|error| self.failed(error).before_answer())?;
+        let (answer, mut stream) = sender.send_request(message, body.is_empty()).map_err(|error| self.failed(error))?;
         if !body.is_empty() {
-            stream.send_data(Bytes::from(body), true).map_err(Failure::http2)?;
+            stream.send_data(Bytes::from(body), true).map_err(|error| self.failed(error))?;
         }
-        let (head, mut body) = answer.await.map_err(Failure::http2)?.into_parts();
+        let (head, mut body) = answer.await.map_err(|error| self.failed(error))?.into_parts();
         if let Some(jar) = jar {
             for field in head.headers.get_all(http::header::SET_COOKIE) {
                 jar.borrow_mut().store(field.as_bytes());
@@ -120,12 +141,12 @@ impl Place {
         let mut sample = samples.want(status).then(|| Sample::new(status, content_type()));
         let mut body_bytes = 0;
         while let Some(data) = body.data().await {
-            let data = data.map_err(|error| Failure { before_answer: false, ..Failure::http2(error) })?;
+            let data = data.map_err(|error| Failure { before_answer: false, ..self.failed(error) })?;
             body_bytes += data.len() as u64;
             if let Some(sample) = &mut sample {
                 sample.add(&data);
             }
-            body.flow_control().release_capacity(data.len()).map_err(Failure::http2)?;
+            body.flow_control().release_capacity(data.len()).map_err(|error| self.failed(error))?;
         }
         if let Some(sample) = sample {
             samples.keep(sample);

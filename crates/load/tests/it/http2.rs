@@ -9,7 +9,7 @@ use plimsoll_load::ErrorKind;
 use plimsoll_load::plan::{Pace, Plan, Protocol};
 use plimsoll_load::scenario::{Request, Scenario};
 use tokio::io::{AsyncRead, AsyncWrite};
-use tokio::net::TcpListener;
+use tokio::net::{TcpListener, TcpStream};
 
 use crate::fixture::{carry_out, evenly, plan};
 
@@ -35,7 +35,7 @@ pub(crate) async fn serve<S: AsyncRead + AsyncWrite + Unpin>(stream: S, resets: 
     }
 }
 
-async fn start(resets: bool) -> (String, Arc<AtomicUsize>) {
+async fn start<F: Future<Output = ()> + Send + 'static>(serve: fn(TcpStream) -> F) -> (String, Arc<AtomicUsize>) {
     let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
     let url = format!("http://{}/", listener.local_addr().unwrap());
     let connections = Arc::new(AtomicUsize::new(0));
@@ -44,7 +44,7 @@ async fn start(resets: bool) -> (String, Arc<AtomicUsize>) {
         loop {
             let (stream, _) = listener.accept().await.unwrap();
             counter.fetch_add(1, Relaxed);
-            tokio::spawn(serve(stream, resets));
+            tokio::spawn(serve(stream));
         }
     });
     (url, connections)
@@ -52,7 +52,7 @@ async fn start(resets: bool) -> (String, Arc<AtomicUsize>) {
 
 #[tokio::test]
 async fn many_requests_share_a_connection() {
-    let (url, connections) = start(false).await;
+    let (url, connections) = start(|stream| serve(stream, false)).await;
     let post = Request { body: b"{{n}}-{{n}}".to_vec(), ..Request::new("POST", "/echo/{{n}}") };
     let scenario = Scenario { requests: vec![post], login: Vec::new(), users: 0 };
     let plan = Plan { protocol: Protocol::Http2, scenario, ..plan(&url, evenly(200, Duration::from_millis(500))) };
@@ -65,7 +65,7 @@ async fn many_requests_share_a_connection() {
 
 #[tokio::test]
 async fn in_closed_pace_connections_are_as_many_as_the_streams_need() {
-    let (url, connections) = start(false).await;
+    let (url, connections) = start(|stream| serve(stream, false)).await;
     let pace = Pace::Closed { connections: 12, lasts: Duration::from_millis(300) };
     let plan = Plan { protocol: Protocol::Http2, streams_max: 4, threads: Some(1), ..plan(&url, pace) };
     let recording = carry_out(plan).await;
@@ -75,8 +75,35 @@ async fn in_closed_pace_connections_are_as_many_as_the_streams_need() {
 
 #[tokio::test]
 async fn a_reset_stream_is_a_reset() {
-    let (url, _) = start(true).await;
+    let (url, _) = start(|stream| serve(stream, true)).await;
     let plan = Plan { protocol: Protocol::Http2, ..plan(&url, evenly(20, Duration::from_millis(200))) };
     let recording = carry_out(plan).await;
     assert_eq!(recording.total.errors[ErrorKind::Reset], 20, "{:?}", recording.examples);
+}
+
+/// Goes away after twenty requests, as one that is relieved does, and takes its time with the first of them.
+async fn serve_for_a_while(stream: TcpStream) {
+    // The first connection only finds out that there is a server.
+    let Ok(mut connection) = h2::server::handshake(stream).await else { return };
+    let mut accepted = 0;
+    while let Some(Ok((_, mut respond))) = connection.accept().await {
+        accepted += 1;
+        let pause = if accepted == 1 { Duration::from_millis(300) } else { Duration::ZERO };
+        tokio::spawn(async move {
+            tokio::time::sleep(pause).await;
+            let _ = respond.send_response(http::Response::new(()), true);
+        });
+        if accepted == 20 {
+            connection.graceful_shutdown();
+        }
+    }
+}
+
+#[tokio::test]
+async fn a_connection_that_goes_away_gets_no_further_request_while_it_finishes_others() {
+    let (url, connections) = start(serve_for_a_while).await;
+    let plan = Plan { protocol: Protocol::Http2, threads: Some(1), ..plan(&url, evenly(200, Duration::from_secs(1))) };
+    let recording = carry_out(plan).await;
+    assert_eq!(recording.total.good, 200, "{:?}", recording.examples);
+    assert!(connections.load(Relaxed) > 10, "{} connections", connections.load(Relaxed));
 }

@@ -4,6 +4,7 @@ mod file;
 mod service;
 
 use std::collections::BTreeSet;
+use std::net::{Ipv4Addr, Ipv6Addr};
 use std::path::Path;
 use std::process::Command;
 
@@ -88,6 +89,22 @@ fn records_change_under_load_and_no_request_fails() {
     assert!(names(&fleet).iter().eq(["one"]));
     let alone = || Ok((fleet.status()["instances"].as_array().unwrap().len() == 1).then_some(()));
     until_blocking(PATIENCE, "those that drained to be gone", alone).unwrap();
+    fleet.stop();
+}
+
+#[test]
+fn a_name_may_have_addresses_of_both_kinds() {
+    let directory = tempfile::tempdir().unwrap();
+    let (mut dns, port) = (Dns::start(&[]).unwrap(), port::free());
+    let _origins = [Origin::at("four", Ipv4Addr::LOCALHOST, port), Origin::at("six", Ipv6Addr::LOCALHOST, port)];
+    let (four, six) = (format!("http://127.0.0.1:{port}"), format!("http://[::1]:{port}"));
+    dns.set(&[("api.test", "127.0.0.1"), ("api.test", "::1")]).unwrap();
+    let fleet = gateway(directory.path(), Some(&dns), &format!("servers = [\"http://api.test:{port}\"]"));
+    wait_for(&fleet, &[four, six.clone()]);
+    assert!(names(&fleet).iter().eq(["four", "six"]));
+    dns.set(&[("api.test", "::1")]).unwrap();
+    wait_for(&fleet, &[six]);
+    assert!(names(&fleet).iter().eq(["six"]));
     fleet.stop();
 }
 

@@ -1,7 +1,7 @@
 //! A server that somebody else runs: it says its name and what it was asked.
 
 use std::io::{self, BufRead, BufReader, Read, Write};
-use std::net::{SocketAddr, TcpListener, TcpStream};
+use std::net::{IpAddr, SocketAddr, TcpListener, TcpStream};
 use std::os::unix::net::{UnixListener, UnixStream};
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
@@ -25,8 +25,8 @@ impl Origin {
         Self::at(name, [127, 0, 0, 1], 0)
     }
 
-    pub(crate) fn at(name: &'static str, ip: [u8; 4], port: u16) -> Self {
-        let listener = TcpListener::bind(SocketAddr::from((ip, port))).unwrap();
+    pub(crate) fn at(name: &'static str, ip: impl Into<IpAddr>, port: u16) -> Self {
+        let listener = TcpListener::bind(SocketAddr::new(ip.into(), port)).unwrap();
         let address = listener.local_addr().unwrap();
         Self::start(name, Address::Tcp(address), move || listener.accept().map(|(stream, _)| stream))
     }

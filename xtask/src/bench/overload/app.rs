@@ -6,7 +6,7 @@ use anyhow::{Context, Result, ensure};
 use clap::ValueEnum;
 use tempfile::TempDir;
 
-use super::super::server::{Recipe, Server};
+use super::super::server::{Recipe, Server, built};
 use super::http;
 use crate::workspace;
 
@@ -149,11 +149,6 @@ impl Drop for Database {
 /// The testbed's program, as this benchmark built it.
 pub(super) fn testbed() -> String {
     built("plimsoll-testbed")
-}
-
-/// A program of this workspace that this benchmark built.
-pub(super) fn built(name: &str) -> String {
-    workspace::root().join("target/release").join(name).display().to_string()
 }
 
 pub(super) fn program(name: &str) -> Result<String> {

@@ -5,10 +5,10 @@ use std::time::{Duration, Instant};
 use anyhow::{Context, Result};
 
 use super::super::processor;
+use super::super::recording::{Recording, Stage};
 use super::app::{App, Database};
 use super::load::{Load, Pace};
 use super::peer::{Peer, Rig};
-use super::recording::{Recording, Stage};
 
 /// What starting an app and whoever stands in front takes, roughly; only the estimate of the time left goes by it.
 const START_SECONDS: f64 = 2.5;

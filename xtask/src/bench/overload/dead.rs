@@ -4,10 +4,10 @@ use std::fmt::Write as _;
 
 use anyhow::Result;
 
+use super::super::recording::Stage;
 use super::bench::{Bench, Label, milliseconds};
 use super::load::Load;
 use super::pool::{Pool, Synthetic};
-use super::recording::Stage;
 
 const RATE: f64 = 200.0;
 const BROKEN: Synthetic = Synthetic { service_ms: 10, flags: &["--broken"] };

@@ -4,10 +4,10 @@ use std::fmt::Write as _;
 
 use anyhow::Result;
 
+use super::super::recording::Stage;
 use super::bench::{Bench, Label, milliseconds};
 use super::load::Load;
 use super::pool::{Pool, Synthetic};
-use super::recording::Stage;
 
 const SERVICE_MS: u32 = 10;
 const SLOWER: u32 = 20;

@@ -4,9 +4,9 @@ use std::fmt::Write as _;
 
 use anyhow::Result;
 
+use super::super::recording::Stage;
 use super::app::App;
 use super::bench::{Bench, Lengths, milliseconds};
-use super::recording::Stage;
 
 pub(super) fn plan(bench: &mut Bench) {
     let Lengths { warm_up, settle, measure, .. } = bench.lengths;

@@ -1,16 +1,13 @@
-//! The load: our own generator, since it is the one here that keeps to its schedule and counts from the moment a request was due.
+//! What is asked of whom.
 
-use std::process::{Child, Command, Stdio};
+use anyhow::Result;
 
-use anyhow::{Context, Result, ensure};
-
-use super::peer;
-use super::recording::Recording;
+use super::super::generator::Generator;
+use super::super::recording::Recording;
 
 /// What a client waits for its answer, from the moment it wanted one.
 const PATIENCE_SECONDS: u32 = 1;
 
-/// What is asked of whom.
 #[derive(Clone)]
 pub(super) struct Load {
     pub port: u16,
@@ -29,9 +26,6 @@ pub(super) enum Pace {
     /// So many connections that each ask again when they have their answer, and for how many seconds.
     Closed(usize, f64),
 }
-
-/// A generator at work, killed on drop.
-pub(super) struct Running(Option<Child>);
 
 impl Load {
     pub(super) fn open(port: u16, path: &'static str, stages: &[(f64, f64)]) -> Self {
@@ -62,9 +56,8 @@ impl Load {
     }
 
     /// Begins, so that several can ask side by side.
-    pub(super) fn start(&self) -> Result<Running> {
-        let mut command = Command::new(peer::plimsoll());
-        command.args(["load", &format!("http://127.0.0.1:{}{}", self.port, self.path), "--json", "-"]);
+    pub(super) fn start(&self) -> Result<Generator> {
+        let mut command = Generator::asking(&format!("http://127.0.0.1:{}{}", self.port, self.path));
         command.args(["--timeout", &format!("{}s", self.patience_seconds), "--seed", &self.seed.to_string()]);
         match &self.pace {
             Pace::Open(stages) => {
@@ -76,26 +69,6 @@ impl Load {
             }
         }
         command.args(self.headers.iter().flat_map(|header| ["--header", header]));
-        let child = command.stdin(Stdio::null()).stdout(Stdio::piped()).stderr(Stdio::piped()).spawn();
-        Ok(Running(Some(child.context("cannot start `plimsoll load`")?)))
-    }
-}
-
-impl Running {
-    pub(super) fn finish(mut self) -> Result<Recording> {
-        let child = self.0.take().expect("it is finished once");
-        let output = child.wait_with_output().context("cannot wait for `plimsoll load`")?;
-        let complaint = String::from_utf8_lossy(&output.stderr);
-        ensure!(output.status.success(), "`plimsoll load` failed ({}):\n{}", output.status, complaint.trim());
-        Recording::read(&String::from_utf8_lossy(&output.stdout))
-    }
-}
-
-impl Drop for Running {
-    fn drop(&mut self) {
-        if let Some(child) = &mut self.0 {
-            let _ = child.kill();
-            let _ = child.wait();
-        }
+        Generator::start(command)
     }
 }

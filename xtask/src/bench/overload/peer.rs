@@ -5,7 +5,7 @@ use std::process::Command;
 use anyhow::Result;
 use clap::ValueEnum;
 
-use super::super::server::{Server, free_port, write_config};
+use super::super::server::{Server, free_port, plimsoll, write_config};
 use super::app::{self, App, Database};
 use super::http;
 use crate::workspace;
@@ -104,10 +104,6 @@ pub(super) fn addresses(port: u16) -> Result<Vec<String>> {
 /// The benchmark's traffic does not leave the machine.
 pub(super) fn loopback_only() -> Vec<(&'static str, String)> {
     vec![("PLIMSOLL__GATEWAY__BIND", "127.0.0.1".to_owned())]
-}
-
-pub(super) fn plimsoll() -> String {
-    app::built("plimsoll")
 }
 
 fn start_proxy(name: &'static str, config: &str, port: u16, app: App, behind: u16, limit: f64) -> Result<Server> {

@@ -2,7 +2,7 @@
 
 use anyhow::{Context, Result};
 
-use super::super::server::{Server, free_port, write_config};
+use super::super::server::{Server, free_port, plimsoll, write_config};
 use super::app;
 use super::http;
 use super::peer;
@@ -73,7 +73,7 @@ pub(super) fn start_gateway(servers: &[u16], config: &str, places: &[(&str, Stri
     let servers: Vec<String> = servers.iter().map(|port| format!("\"http://127.0.0.1:{port}\"")).collect();
     let places = [places, &[("servers", servers.join(", "))]].concat();
     let config = write_config(directory.path(), &format!("overload/{config}"), &places)?;
-    let mut words = vec![peer::plimsoll(), "gateway".to_owned(), "--config".to_owned(), config];
+    let mut words = vec![plimsoll(), "gateway".to_owned(), "--config".to_owned(), config];
     words.extend(peer::addresses(port)?);
     // Any answer will do: some of these servers are broken on purpose.
     let ready = |_: &str| http::expect_answer(port);

@@ -4,11 +4,11 @@ use std::fmt::Write as _;
 
 use anyhow::Result;
 
+use super::super::recording::Stage;
 use super::app::App;
 use super::bench::{Bench, Label, Lengths, milliseconds};
 use super::load::Load;
 use super::pool;
-use super::recording::Stage;
 use crate::bench::server::free_port;
 
 /// In multiples of the limit.

@@ -4,9 +4,9 @@ use std::fmt::Write as _;
 
 use anyhow::Result;
 
+use super::super::recording::{Recording, Stage};
 use super::bench::{Bench, Label};
 use super::peer::Peer;
-use super::recording::{Recording, Stage};
 
 /// Where each step ends, in multiples of the limit.
 const STEPS: [f64; 2] = [1.4, 10.0];

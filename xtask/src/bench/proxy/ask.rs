@@ -9,7 +9,8 @@ use anyhow::{Context, Result, ensure};
 use super::super::generators::printed;
 use super::super::load::{self, Answered, CONNECTIONS, Exchange, HEADERS};
 use super::super::server::LOAD_CORE;
-use super::scene::{Scene, own_program};
+use super::super::site::own_program;
+use super::scene::Scene;
 use super::websocket;
 use crate::run;
 

@@ -28,10 +28,6 @@ pub(super) fn all(peers: &[Peer]) -> Result<()> {
     Ok(())
 }
 
-pub(super) fn plimsoll() -> String {
-    workspace::root().join("target/release/plimsoll").display().to_string()
-}
-
 /// A competitor that is ours to build.
 pub(super) fn program(peer: Peer) -> String {
     workspace::root().join(TARGET).join("release").join(format!("{}-peer", peer.name())).display().to_string()

@@ -4,7 +4,8 @@ use std::path::Path;
 
 use anyhow::{Context, Result};
 
-use super::scene::{Scene, Site};
+use super::super::site::Site;
+use super::scene::Scene;
 
 /// Plimsoll speaks TLS as soon as there is a certificate.
 const TLS: &str = "\n[gateway.tls]\nversion_min = \"1.3\"\ncertificates = [{ chain = \"{chain}\", key = \"{key}\" }]\n";

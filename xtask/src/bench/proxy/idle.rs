@@ -8,10 +8,10 @@ use rustix::process::{Resource, Rlimit, getrlimit, setrlimit};
 use super::super::event_loop::SMALL_BYTES;
 use super::super::load::{Client, Exchange};
 use super::super::processor;
+use super::super::site::Site;
 use super::Lengths;
 use super::figures::{Entry, Weight};
 use super::progress::Progress;
-use super::scene::Site;
 use super::workload::Workload;
 
 /// Each competitor is weighed so often, afresh each time.

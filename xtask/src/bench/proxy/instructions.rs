@@ -6,10 +6,10 @@ use anyhow::{Context, Result};
 
 use super::super::instructions;
 use super::super::server::Server;
+use super::super::site::Site;
 use super::Lengths;
 use super::figures::{Count, Entry};
 use super::progress::Progress;
-use super::scene::Site;
 use super::workload::Workload;
 
 /// What counting for one competitor takes, roughly: two starts and some thousand requests, fifty times slower than usual.

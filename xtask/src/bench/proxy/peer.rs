@@ -6,11 +6,12 @@ use anyhow::{Context, Result, ensure};
 use clap::ValueEnum;
 
 use super::super::event_loop::SMALL_BYTES;
-use super::super::server::{MEASURED_CORE, Recipe, Server, free_port, write_config};
+use super::super::server::{MEASURED_CORE, Recipe, Server, free_port, plimsoll, write_config};
+use super::super::site::{Site, directory, own_program};
 use super::ask;
 use super::build;
 use super::config::{self, Place};
-use super::scene::{Scene, Site, directory, own_program};
+use super::scene::Scene;
 use super::workload::Workload;
 use crate::workspace;
 
@@ -89,7 +90,7 @@ impl Peer {
             Self::Plimsoll => {
                 let file = config("plimsoll.toml", &config::plimsoll(place))?;
                 let (port, admin) = (place.port.to_string(), free_port()?.to_string());
-                let mut all = words(&[&build::plimsoll(), "gateway", "--config", &file, "--admin-port", &admin]);
+                let mut all = words(&[&plimsoll(), "gateway", "--config", &file, "--admin-port", &admin]);
                 all.extend(words(&["--data-dir", &format!("{directory}/data")]));
                 if place.scene.tls {
                     all.extend(words(&["--tls-port", &port, "--port", "0"]));
@@ -123,7 +124,7 @@ impl Peer {
             Self::Nginx => ("nginx".to_owned(), "-v"),
             Self::Haproxy => ("haproxy".to_owned(), "-v"),
             Self::Caddy => ("caddy".to_owned(), "version"),
-            Self::Plimsoll => (build::plimsoll(), "--version"),
+            Self::Plimsoll => (plimsoll(), "--version"),
             Self::Pingora | Self::Hyper => (build::program(self), "--version"),
             Self::Relay => return None,
         };

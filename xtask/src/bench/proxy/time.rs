@@ -5,10 +5,10 @@ use anyhow::{Context, Result};
 use super::super::processor;
 use super::super::rounds::{self, Sample};
 use super::super::server::Server;
+use super::super::site::Site;
 use super::Lengths;
 use super::figures::Entry;
 use super::progress::Progress;
-use super::scene::Site;
 use super::workload::Workload;
 
 const WARM_UP_SECONDS: u32 = 1;

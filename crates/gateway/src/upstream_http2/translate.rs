@@ -18,7 +18,7 @@ use crate::message::{Framing, Headers, Request, ResponseHead, Version};
 const WEBSOCKET_GUID: &[u8] = b"258EAFA5-E914-47DA-95CA-C5AB0DC85B11";
 
 /// A request as an instance sees it, or what HTTP/2 cannot say of it. `fallback`: its authority, if the client named none.
-pub(super) fn request(request: &Request, hop: &Hop, fallback: &str, scheme: Scheme) -> Result<http::Request<()>, &'static str> {
+pub(crate) fn request(request: &Request, hop: &Hop, fallback: &str, scheme: Scheme) -> Result<http::Request<()>, &'static str> {
     let mut said = http::Request::new(());
     *said.version_mut() = http::Version::HTTP_2;
     *said.headers_mut() = fields(request, hop).ok_or("the header holds fields that HTTP/2 cannot carry")?;
@@ -73,7 +73,7 @@ pub(super) fn accept(asked: &Headers) -> String {
 }
 
 /// An answer's head. `ends`: nothing follows it.
-pub(super) fn response(status: StatusCode, fields: &HeaderMap, is_head: bool, ends: bool) -> Result<ResponseHead, &'static str> {
+pub(crate) fn response(status: StatusCode, fields: &HeaderMap, is_head: bool, ends: bool) -> Result<ResponseHead, &'static str> {
     let framing = framing(status, fields, is_head, ends)?;
     let mut headers = Headers::default();
     for (name, value) in fields {

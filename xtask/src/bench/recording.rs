@@ -26,6 +26,14 @@ pub(super) struct Recording {
     pub stages: Vec<Stage>,
     pub generator: Generator,
     lasted: f64,
+    /// Of each kind of error a few.
+    #[serde(default)]
+    pub examples: Vec<Example>,
+}
+
+#[derive(Deserialize)]
+pub(super) struct Example {
+    pub message: String,
 }
 
 /// One stage of the load; a closed load has one.
@@ -42,6 +50,9 @@ pub(super) struct Totals {
     pub due: u64,
     /// Whole 2xx and 3xx within the client's patience.
     pub good: u64,
+    /// Those that were asked a second time, because a connection ended just as it was used.
+    #[serde(default)]
+    pub resent: u64,
     /// By the first digit of the status.
     answered_by_class: [u64; 6],
     good_latency: Histogram,
@@ -130,6 +141,7 @@ impl Totals {
     fn add(&mut self, other: &Self) {
         self.due += other.due;
         self.good += other.good;
+        self.resent += other.resent;
         for (sum, more) in self.answered_by_class.iter_mut().zip(other.answered_by_class) {
             *sum += more;
         }

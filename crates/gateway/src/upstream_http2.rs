@@ -23,3 +23,5 @@ mod translate;
 pub(crate) use group::{Group, Way, Wish};
 pub(crate) use handshake::{Opened, handshake};
 pub(crate) use stream::{Stream, Tunnel};
+#[cfg(any(test, feature = "fuzzing"))]
+pub(crate) use translate::{request, response};

@@ -1,4 +1,4 @@
-//! Bodies on their way through: pulled frame by frame, so that a slow reader slows the writer and nothing piles up between them.
+//! What a client sends, kept as far as it may have to be sent again.
 
 use std::cell::RefCell;
 use std::future::poll_fn;
@@ -7,22 +7,14 @@ use std::task::{Context, Poll, ready};
 use std::time::Duration;
 
 use bytes::{Bytes, BytesMut};
-use http::HeaderMap;
 use tokio::time::{Instant, timeout_at};
 
-use crate::compress::Compressed;
 use crate::config::Config;
 use crate::failure::Failure;
-use crate::files::FileBody;
-use crate::forward::Exchange;
 use crate::http1::decode::remove_forbidden_trailers;
 use crate::http1::{Wire, WireError};
+use crate::message::Frame;
 use crate::pace::Meter;
-
-pub(crate) enum Frame {
-    Data(Bytes),
-    Trailers(HeaderMap),
-}
 
 /// Why the client's body ended early.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -285,77 +277,6 @@ fn poll_http2(stream: &mut h2::RecvStream, cx: &mut Context<'_>) -> Poll<Option<
         }
         Ok(None) => Poll::Ready(None),
         Err(_) => Poll::Ready(Some(Err(BodyError::Gone))),
-    }
-}
-
-/// What the client receives.
-pub(crate) enum ResponseBody {
-    Empty,
-    Full(Bytes),
-    /// Straight from an instance.
-    Exchange(Box<Exchange>),
-    File(Box<FileBody>),
-    Compressed(Box<Compressed>),
-}
-
-impl ResponseBody {
-    /// Whether it is already known that no frame will follow.
-    pub(crate) fn is_over(&self) -> bool {
-        match self {
-            Self::Empty => true,
-            Self::Full(_) => false,
-            Self::Exchange(exchange) => exchange.is_over(),
-            Self::File(file) => file.is_over(),
-            Self::Compressed(compressed) => compressed.is_over(),
-        }
-    }
-
-    /// What has not been taken of the request that this answers.
-    pub(crate) fn into_request_body(self) -> RequestBody {
-        match self {
-            Self::Exchange(exchange) => exchange.into_body(),
-            Self::Compressed(compressed) => compressed.into_source().into_request_body(),
-            Self::Empty | Self::Full(_) | Self::File(_) => RequestBody::empty(),
-        }
-    }
-
-    /// Whether a frame that does not come may be long in coming.
-    pub(crate) fn may_pause(&self) -> bool {
-        matches!(self, Self::Exchange(_))
-    }
-
-    /// Keeps the request's body moving while the client does not take the answer.
-    pub(crate) fn keep_sending(&mut self, cx: &mut Context<'_>) {
-        match self {
-            Self::Exchange(exchange) => exchange.rest(cx),
-            Self::Compressed(compressed) => compressed.keep_sending(cx),
-            Self::Empty | Self::Full(_) | Self::File(_) => {}
-        }
-    }
-
-    /// Takes smaller pieces than it might: there is no room for more.
-    pub(crate) fn read_at_most(&mut self, bytes: usize) {
-        match self {
-            Self::Exchange(exchange) => exchange.read_at_most(bytes),
-            Self::File(file) => file.read_at_most(bytes),
-            Self::Compressed(compressed) => compressed.read_at_most(bytes),
-            Self::Empty | Self::Full(_) => {}
-        }
-    }
-
-    /// The next frame. An error means that the answer cannot be completed: the client must see it break off, not end.
-    pub(crate) fn poll_frame(&mut self, cx: &mut Context<'_>) -> Poll<Option<Result<Frame, WireError>>> {
-        match self {
-            Self::Empty => Poll::Ready(None),
-            Self::Full(bytes) => {
-                let bytes = std::mem::take(bytes);
-                *self = Self::Empty;
-                Poll::Ready(Some(Ok(Frame::Data(bytes))))
-            }
-            Self::Exchange(exchange) => exchange.poll_frame(cx),
-            Self::File(file) => file.poll_frame(cx),
-            Self::Compressed(compressed) => compressed.poll_frame(cx),
-        }
     }
 }
 
