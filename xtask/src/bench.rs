@@ -5,13 +5,13 @@
 
 mod certificate;
 mod event_loop;
-mod generator;
 mod generators;
 mod handover;
 mod instructions;
 mod load;
 mod machine;
 mod overload;
+mod own_load;
 mod processor;
 mod proxy;
 mod record;

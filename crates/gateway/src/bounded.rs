@@ -14,7 +14,7 @@ pub(crate) struct Counted(Arc<Count>);
 impl Count {
     /// One more, if there are fewer than `max`.
     pub(crate) fn enter(self: &Arc<Self>, max: usize) -> Option<Counted> {
-        // Given back if it was one too many.
+        // Given back if it was one too many: at the bound somebody who comes meanwhile may be turned away, too. Never are there more.
         let one = Counted(Arc::clone(self));
         (self.0.fetch_add(1, Relaxed) < max).then_some(one)
     }

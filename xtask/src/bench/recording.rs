@@ -27,7 +27,6 @@ pub(super) struct Recording {
     pub generator: Generator,
     lasted: f64,
     /// Of each kind of error a few.
-    #[serde(default)]
     pub examples: Vec<Example>,
 }
 
@@ -50,9 +49,6 @@ pub(super) struct Totals {
     pub due: u64,
     /// Whole 2xx and 3xx within the client's patience.
     pub good: u64,
-    /// Those that were asked a second time, because a connection ended just as it was used.
-    #[serde(default)]
-    pub resent: u64,
     /// By the first digit of the status.
     answered_by_class: [u64; 6],
     good_latency: Histogram,
@@ -141,7 +137,6 @@ impl Totals {
     fn add(&mut self, other: &Self) {
         self.due += other.due;
         self.good += other.good;
-        self.resent += other.resent;
         for (sum, more) in self.answered_by_class.iter_mut().zip(other.answered_by_class) {
             *sum += more;
         }
@@ -182,7 +177,7 @@ mod tests {
     use super::*;
 
     /// Two stages of a second: ten good answers in 100 µs; then one in about 10 ms, two refusals in 50 µs, one time-out.
-    const WRITTEN: &str = r#"{"format":1,"lines":[{"recordings":[{"version":1,"lasted":2.0,"generator":{"cpu":0.5,"saturated":false},"stages":[
+    const WRITTEN: &str = r#"{"format":1,"lines":[{"recordings":[{"version":1,"lasted":2.0,"generator":{"cpu":0.5,"saturated":false},"examples":[{"kind":"timeout","message":"too late"}],"stages":[
         {"lasted":1.0,"totals":{"due":10,"good":10,"answered_by_class":[0,0,10,0,0,0],
             "good_latency":{"buckets":[[100,10]]},"poor_latency":{"buckets":[]}}},
         {"lasted":1.0,"totals":{"due":4,"good":1,"answered_by_class":[0,0,1,0,0,2],
@@ -198,6 +193,7 @@ mod tests {
         let slowest = whole.totals.good_ms(1.0).unwrap();
         assert!((9.9..10.1).contains(&slowest), "{slowest}");
         assert_eq!(recording.stages[0].totals.refused_ms(0.5), None);
+        assert_eq!(recording.examples[0].message, "too late");
         assert!((recording.generator_share() - 0.25).abs() < 1e-9);
     }
 

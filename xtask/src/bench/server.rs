@@ -80,6 +80,10 @@ impl Server {
         Ok(())
     }
 
+    pub(super) fn has_ended(&mut self) -> Result<bool> {
+        Ok(self.child.try_wait()?.is_some())
+    }
+
     fn wait_until_ready(&mut self, ready: &dyn Fn(&str) -> Result<()>) -> Result<()> {
         let started = Instant::now();
         loop {

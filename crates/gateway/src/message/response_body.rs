@@ -91,7 +91,7 @@ impl ResponseBody {
         }
     }
 
-    /// The stream itself, if it is one of these.
+    /// The stream itself, if it is one of these. A 101 carries the exchange that has switched: nothing that wraps bodies may wrap that one.
     pub(crate) fn downcast<T: BodyStream>(self) -> Option<Box<T>> {
         let Self::Stream(stream) = self else { return None };
         let stream: Box<dyn Any> = stream;

@@ -1,4 +1,4 @@
-//! RFC 9112 as two public suites test it, 33 points each, minus what both have: what a server must wait for, take, refuse and close.
+//! RFC 9112 as two public suites test it, both of the name h1spec, 33 points each, minus what both have: what a server must wait for, take, refuse and close.
 
 use tokio::time::timeout;
 

@@ -104,7 +104,7 @@ impl Place {
     }
 
     pub(crate) fn is_open(&self) -> bool {
-        !self.0.is_over.get()
+        self.0.takes_requests()
     }
 
     /// What a failed step means. Nobody else is given a place on a connection that failed as a whole.

@@ -68,6 +68,11 @@ fn reloads_and_upgrades_lose_no_request_and_no_open_connection() {
         }
         edge.replace_binary_by_itself();
         pids.push(edge.upgrade());
+        // Of every process some, since a reload reaches only the one that serves.
+        sockets.extend((0..10).map(|_| Switched::open(edge.port, "/chat")));
+    }
+    for socket in &mut sockets {
+        socket.echo(b"still there?").unwrap();
     }
     let tally = traffic.stop();
     println!("{tally:?}, and {:.0} a second before", calm.per_second);

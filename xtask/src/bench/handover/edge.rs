@@ -25,7 +25,7 @@ pub(super) struct Edge {
 }
 
 impl Edge {
-    pub(super) fn start(site: &Site, has_tls: bool) -> Result<Self> {
+    pub(super) fn start(site: &Site, has_tls: bool, drain: Duration) -> Result<Self> {
         let (port, directory) = (free_port()?, directory()?);
         let path = directory.path().to_owned();
         let tls = if has_tls {
@@ -35,8 +35,9 @@ impl Edge {
             String::new()
         };
         let file = format!(
-            "[gateway]\nbind = \"127.0.0.1\"\n[gateway.limits]\nconnections_per_client_max = 4000\n[gateway.timeouts]\ndrain = \"2m\"\n{tls}\
+            "[gateway]\nbind = \"127.0.0.1\"\n[gateway.limits]\nconnections_per_client_max = 4000\n[gateway.timeouts]\ndrain = \"{}s\"\n{tls}\
              [[upstream]]\nname = \"origin\"\nservers = [\"http://127.0.0.1:{}\"]\n[[route]]\nmatch = \"/*\"\nupstream = \"origin\"\n",
+            drain.as_secs(),
             site.origins[0]
         );
         fs::write(path.join("plimsoll.toml"), &file)?;
@@ -93,6 +94,10 @@ impl Edge {
             None => self.first.stop()?,
         }
         let asked = Instant::now();
+        while !self.first.has_ended()? {
+            ensure!(asked.elapsed() < ENDS_WITHIN, "the first process did not end within {ENDS_WITHIN:?}:\n{}", self.first.log());
+            std::thread::park_timeout(Duration::from_millis(20));
+        }
         while let Some(process) = self.successors.iter().find(|process| test_kill_process(pid(**process)).is_ok()) {
             ensure!(asked.elapsed() < ENDS_WITHIN, "process {process} did not end within {ENDS_WITHIN:?}:\n{}", self.first.log());
             std::thread::park_timeout(Duration::from_millis(20));

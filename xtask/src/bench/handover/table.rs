@@ -8,8 +8,8 @@ use super::Outcome;
 pub(super) fn table(outcomes: &[Outcome], rate: u32) -> String {
     let mut text = format!(
         "{rate} requests per second; p99 and the slowest in ms, before and during.\n\n\
-         | way in | requests | failed | sent again | p99 before | p99 | slowest before | slowest | reloads | upgrades | WebSockets | dropped |\n\
-         |---|--:|--:|--:|--:|--:|--:|--:|--:|--:|--:|--:|\n"
+         | way in | requests | failed | p99 before | p99 | slowest before | slowest | reloads | upgrades | WebSockets | dropped |\n\
+         |---|--:|--:|--:|--:|--:|--:|--:|--:|--:|--:|\n"
     );
     for outcome in outcomes {
         let (calm, during) = (&outcome.calm.totals, &outcome.stage.totals);
@@ -18,7 +18,6 @@ pub(super) fn table(outcomes: &[Outcome], rate: u32) -> String {
             outcome.way.name().to_owned(),
             during.due.to_string(),
             (during.due - during.good).to_string(),
-            during.resent.to_string(),
             ms(calm.good_ms(0.99)),
             ms(during.good_ms(0.99)),
             ms(calm.good_ms(1.0)),
@@ -35,11 +34,10 @@ pub(super) fn table(outcomes: &[Outcome], rate: u32) -> String {
 
 pub(super) fn raw(outcomes: &[Outcome]) -> String {
     let mut text =
-        "way,requests,good,resent,p50_before_ms,p50_ms,p99_before_ms,p99_ms,max_before_ms,max_ms,reloads,upgrades,websockets,dropped\n"
-            .to_owned();
+        "way,requests,good,p50_before_ms,p50_ms,p99_before_ms,p99_ms,max_before_ms,max_ms,reloads,upgrades,websockets,dropped\n".to_owned();
     for outcome in outcomes {
         let (calm, during) = (&outcome.calm.totals, &outcome.stage.totals);
-        let _ = write!(text, "{},{},{},{}", outcome.way.name(), during.due, during.good, during.resent);
+        let _ = write!(text, "{},{},{}", outcome.way.name(), during.due, during.good);
         for quantile in [0.5, 0.99, 1.0] {
             for totals in [calm, during] {
                 let _ = write!(text, ",{:.3}", totals.good_ms(quantile).unwrap_or(f64::NAN));

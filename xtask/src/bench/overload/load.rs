@@ -2,7 +2,7 @@
 
 use anyhow::Result;
 
-use super::super::generator::Generator;
+use super::super::own_load::OwnLoad;
 use super::super::recording::Recording;
 
 /// What a client waits for its answer, from the moment it wanted one.
@@ -56,8 +56,8 @@ impl Load {
     }
 
     /// Begins, so that several can ask side by side.
-    pub(super) fn start(&self) -> Result<Generator> {
-        let mut command = Generator::asking(&format!("http://127.0.0.1:{}{}", self.port, self.path));
+    pub(super) fn start(&self) -> Result<OwnLoad> {
+        let mut command = OwnLoad::asking(&format!("http://127.0.0.1:{}{}", self.port, self.path));
         command.args(["--timeout", &format!("{}s", self.patience_seconds), "--seed", &self.seed.to_string()]);
         match &self.pace {
             Pace::Open(stages) => {
@@ -69,6 +69,6 @@ impl Load {
             }
         }
         command.args(self.headers.iter().flat_map(|header| ["--header", header]));
-        Generator::start(command)
+        OwnLoad::start(command)
     }
 }

@@ -1,4 +1,4 @@
-//! RFC 9113 and RFC 7541, point by point, as a public suite tests them: what must be answered, what ends a stream, what ends the connection.
+//! RFC 9113 and RFC 7541, point by point, as h2spec 2.6 tests them, written anew: what must be answered, what ends a stream, what ends the connection.
 
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::TcpStream;

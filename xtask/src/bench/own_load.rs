@@ -7,10 +7,10 @@ use anyhow::{Context, Result, ensure};
 use super::recording::Recording;
 use super::server::plimsoll;
 
-/// A generator at work, killed on drop.
-pub(super) struct Generator(Option<Child>);
+/// A run of it, killed on drop.
+pub(super) struct OwnLoad(Option<Child>);
 
-impl Generator {
+impl OwnLoad {
     /// The command line to which a pace is yet to be added.
     pub(super) fn asking(url: &str) -> Command {
         let mut command = Command::new(plimsoll());
@@ -33,7 +33,7 @@ impl Generator {
     }
 }
 
-impl Drop for Generator {
+impl Drop for OwnLoad {
     fn drop(&mut self) {
         if let Some(child) = &mut self.0 {
             let _ = child.kill();
