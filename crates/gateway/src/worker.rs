@@ -29,6 +29,9 @@ use crate::stats::EdgeStats;
 
 const ACCEPT_PAUSE: Duration = Duration::from_millis(50);
 const ACCEPT_WARNING_EVERY: Duration = Duration::from_secs(10);
+/// The allocator gives freed memory back to the system when something is done with blocks of about this size, and not by itself: after a rush
+/// a worker that rests would keep all it had.
+const TIDIED_BYTES: usize = 1024 * 1024;
 /// Connections that one socket's queue may hold when the drain begins.
 const LAST_LOOKS_MAX: usize = listen::BACKLOG as usize;
 
@@ -179,5 +182,6 @@ async fn sweep(worker: &Worker) -> Infallible {
         tick.tick().await;
         let plan = worker.plan();
         worker.pool.sweep(|slot| plan.upstreams.iter().any(|upstream| upstream.has_member(slot)));
+        drop(std::hint::black_box(Vec::<u8>::with_capacity(TIDIED_BYTES)));
     }
 }
