@@ -109,8 +109,11 @@ impl Files {
     /// What a request gets, in words.
     pub(crate) fn explain(&self, request: &Request) -> String {
         let directory = self.config.directory.display();
+        if request.method != Method::GET && request.method != Method::HEAD {
+            return "it is answered 405: files can be read, and nothing else".to_owned();
+        }
         match below(request.routed_path(), self.depth) {
-            Some(wanted) => format!("it is answered with {} of {directory}", wanted.file().display()),
+            Some(wanted) => format!("it is answered with {} of {directory}, or 404 if that is not there", wanted.file().display()),
             None => format!("it is answered 404: it names nothing that could be in {directory}"),
         }
     }

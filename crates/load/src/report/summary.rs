@@ -13,6 +13,8 @@ use crate::slo::Measured;
 
 pub(super) const SATURATED: &str =
     "The load generator could not keep its schedule: this machine was too busy, and part of the latency is its own.";
+const REDIRECTS: &str = "Every good answer is a redirect, which nobody followed: what was measured is whoever sends clients elsewhere. \
+                         `curl -i` shows where; ask there.";
 const CLOSED: &str = "Closed loop: each connection waits for its answer before it asks again, so a stalled server is hardly asked while it stalls. \
                       Latencies look better than people would find them; use --rate to see what they would.";
 
@@ -36,10 +38,17 @@ pub fn text(report: &Report) -> String {
     }
     verdicts(&mut text, report);
     let is_closed = report.recordings().any(|recording| !recording.plan.pace.is_open());
-    for note in [(is_closed, CLOSED), (!report.is_trustworthy(), SATURATED)].into_iter().filter_map(|(holds, note)| holds.then_some(note)) {
+    let notes = [(is_closed, CLOSED), (is_sent_elsewhere(report), REDIRECTS), (!report.is_trustworthy(), SATURATED)];
+    for note in notes.into_iter().filter_map(|(holds, note)| holds.then_some(note)) {
         put(&mut text, format_args!("\nnote: {note}\n"));
     }
     text
+}
+
+/// Whether whoever was asked said nothing but where to ask.
+fn is_sent_elsewhere(report: &Report) -> bool {
+    let mut good = report.recordings().flat_map(|recording| &recording.statuses).filter(|record| !record.is_poor()).peekable();
+    good.peek().is_some() && good.all(|record| record.status >= 300)
 }
 
 /// Of each line of which not one request was answered well: that, and why.

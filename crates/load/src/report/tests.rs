@@ -168,6 +168,17 @@ fn when_nothing_worked_the_reason_comes_first() {
 }
 
 #[test]
+fn answers_that_only_lead_elsewhere_are_called_what_they_are() {
+    let report = |statuses: &[u16]| {
+        let mut recording = recording(&[(100.0, 1.0, 5.0)]);
+        recording.statuses = statuses.iter().map(|status| StatusRecord { status: *status, count: 1, ..StatusRecord::default() }).collect();
+        summary::text(&Report::new("plimsoll", None, vec![Line::new("direct", vec![recording])]))
+    };
+    assert!(report(&[308]).contains("note: Every good answer is a redirect") && report(&[302, 503]).contains("is a redirect"));
+    assert!(!report(&[200, 308]).contains("is a redirect") && !report(&[503]).contains("is a redirect"));
+}
+
+#[test]
 fn answers_by_a_fallback_are_told_apart() {
     let mut report = plain();
     report.lines[0].recordings[0].total.fallbacks = 12;
