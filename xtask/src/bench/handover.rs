@@ -14,7 +14,7 @@ use anyhow::{Context, Result, ensure};
 use clap::{Args, ValueEnum};
 
 use self::edge::Edge;
-use super::machine::{BUSY, Machine, today};
+use super::machine::{Machine, today};
 use super::own_load::OwnLoad;
 use super::proxy::websocket;
 use super::record::Record;
@@ -78,11 +78,9 @@ struct Outcome {
 
 pub(super) fn run(options: &Options) -> Result<()> {
     let machine = Machine::describe()?;
-    ensure!(
-        options.busy || machine.load < BUSY,
-        "the machine is busy (load average {:.2}): wait until it is quiet, or say --busy and mistrust the times",
-        machine.load
-    );
+    if !options.busy {
+        machine.ensure_quiet()?;
+    }
     if !options.no_build {
         println!("bench: building");
         let mut cargo = Command::new("cargo");

@@ -3,7 +3,7 @@
 use std::fs;
 use std::process::Command;
 
-use anyhow::Result;
+use anyhow::{Result, ensure};
 
 use crate::run;
 
@@ -29,6 +29,16 @@ impl Machine {
             kernel: fs::read_to_string("/proc/sys/kernel/osrelease")?.trim().to_owned(),
             load: load.split(' ').next().and_then(|text| text.parse().ok()).unwrap_or_default(),
         })
+    }
+
+    /// Times that were taken beside other work tell of that.
+    pub(super) fn ensure_quiet(&self) -> Result<()> {
+        ensure!(
+            self.load < BUSY,
+            "the machine is busy (load average {:.2}): wait until it is quiet, or say --busy and mistrust the figures",
+            self.load
+        );
+        Ok(())
     }
 
     /// A name for directories: `2-core-amd-epyc`.

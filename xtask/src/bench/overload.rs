@@ -20,7 +20,7 @@ mod step;
 
 use std::process::Command;
 
-use anyhow::{Result, ensure};
+use anyhow::Result;
 use clap::{Args, ValueEnum};
 
 use self::app::App;
@@ -126,11 +126,9 @@ impl Part {
 
 pub(super) fn run(options: &Options) -> Result<()> {
     let machine = Machine::describe()?;
-    ensure!(
-        options.busy || machine.load < BUSY,
-        "the machine is busy (load average {:.2}): wait until it is quiet, or say --busy and mistrust the figures",
-        machine.load
-    );
+    if !options.busy {
+        machine.ensure_quiet()?;
+    }
     if !options.no_build {
         build()?;
     }

@@ -25,7 +25,7 @@ use self::figures::Figures;
 use self::peer::Peer;
 use self::progress::Progress;
 use self::workload::Workload;
-use super::machine::{BUSY, Machine, today};
+use super::machine::{Machine, today};
 use super::record::Record;
 use super::server::LOAD_CORE;
 use super::site::Site;
@@ -87,11 +87,9 @@ struct Bench<'a> {
 pub(super) fn run(options: &Options) -> Result<()> {
     let machine = Machine::describe()?;
     ensure!(machine.cores > LOAD_CORE, "two cores are needed: one for the server, one for the load");
-    ensure!(
-        options.busy || options.instructions || machine.load < BUSY,
-        "the machine is busy (load average {:.2}): wait until it is quiet, or say --busy and mistrust the figures",
-        machine.load
-    );
+    if !(options.busy || options.instructions) {
+        machine.ensure_quiet()?;
+    }
     let peers = all_or(&options.peer);
     if !options.no_build {
         build::all(&peers)?;

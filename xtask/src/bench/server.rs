@@ -149,7 +149,7 @@ pub(super) fn write_config(directory: &Path, template: &str, places: &[(&str, St
     Ok(written.display().to_string())
 }
 
-fn pid(process: u32) -> Pid {
+pub(super) fn pid(process: u32) -> Pid {
     Pid::from_raw(process.cast_signed()).expect("a running process has an id above zero")
 }
 

@@ -107,14 +107,6 @@ impl Place {
         self.0.takes_requests()
     }
 
-    /// What a failed step means. Nobody else is given a place on a connection that failed as a whole.
-    fn failed(&self, error: h2::Error) -> Failure {
-        if error.is_go_away() || error.is_io() {
-            self.0.is_over.set(true);
-        }
-        Failure::http2(error)
-    }
-
     /// Sends the request and waits for the whole answer. Dropping the future resets the stream.
     pub(crate) async fn exchange(
         &mut self,
@@ -124,12 +116,12 @@ impl Place {
         samples: &Samples,
     ) -> Result<Answered, Failure> {
         let mut sender = self.0.sender.clone();
-        poll_fn(|context| sender.poll_ready(context)).await.map_err(|error| self.failed(error).before_answer())?;
-        let (answer, mut stream) = sender.send_request(message, body.is_empty()).map_err(|error| self.failed(error))?;
+        poll_fn(|context| sender.poll_ready(context)).await.map_err(|error| Failure::http2(error).before_answer())?;
+        let (answer, mut stream) = sender.send_request(message, body.is_empty()).map_err(Failure::http2)?;
         if !body.is_empty() {
-            stream.send_data(Bytes::from(body), true).map_err(|error| self.failed(error))?;
+            stream.send_data(Bytes::from(body), true).map_err(Failure::http2)?;
         }
-        let (head, mut body) = answer.await.map_err(|error| self.failed(error))?.into_parts();
+        let (head, mut body) = answer.await.map_err(Failure::http2)?.into_parts();
         if let Some(jar) = jar {
             for field in head.headers.get_all(http::header::SET_COOKIE) {
                 jar.borrow_mut().store(field.as_bytes());
@@ -141,12 +133,12 @@ impl Place {
         let mut sample = samples.want(status).then(|| Sample::new(status, content_type()));
         let mut body_bytes = 0;
         while let Some(data) = body.data().await {
-            let data = data.map_err(|error| Failure { before_answer: false, ..self.failed(error) })?;
+            let data = data.map_err(|error| Failure { before_answer: false, ..Failure::http2(error) })?;
             body_bytes += data.len() as u64;
             if let Some(sample) = &mut sample {
                 sample.add(&data);
             }
-            body.flow_control().release_capacity(data.len()).map_err(|error| self.failed(error))?;
+            body.flow_control().release_capacity(data.len()).map_err(Failure::http2)?;
         }
         if let Some(sample) = sample {
             samples.keep(sample);

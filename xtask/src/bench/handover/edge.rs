@@ -6,9 +6,9 @@ use std::process::Command;
 use std::time::{Duration, Instant};
 
 use anyhow::{Context, Result, ensure};
-use rustix::process::{Pid, Signal, kill_process, test_kill_process};
+use rustix::process::{Signal, kill_process, test_kill_process};
 
-use super::super::server::{Recipe, Server, free_port, plimsoll};
+use super::super::server::{Recipe, Server, free_port, pid, plimsoll};
 use super::super::site::{Site, directory};
 use crate::run;
 
@@ -75,10 +75,10 @@ impl Edge {
         fs::copy(plimsoll(), &other).context("cannot copy the binary")?;
         fs::rename(other, binary)?;
         let said = self.order("upgrade")?;
-        let pid = said.strip_prefix("upgraded: process ").and_then(|rest| rest.split(' ').next()?.parse().ok());
-        let pid = pid.with_context(|| format!("cannot read `{said}`"))?;
-        self.successors.push(pid);
-        Ok(pid)
+        let serves = said.strip_prefix("upgraded: process ").and_then(|rest| rest.split(' ').next()?.parse().ok());
+        let serves = serves.with_context(|| format!("cannot read `{said}`"))?;
+        self.successors.push(serves);
+        Ok(serves)
     }
 
     fn order(&self, verb: &str) -> Result<String> {
@@ -114,8 +114,4 @@ impl Drop for Edge {
             let _ = kill_process(pid(*process), Signal::KILL);
         }
     }
-}
-
-fn pid(process: u32) -> Pid {
-    Pid::from_raw(process.cast_signed()).expect("a running process has an id above zero")
 }
